@@ -1,0 +1,47 @@
+package transform
+
+import "fmt"
+
+// Limits bound what a source may ask of a renderer. Each is checked on the header, before anything is decoded.
+type Limits struct {
+	SourceBytes     int64 // bytes of the file
+	SourcePixels    int64 // width x height of one frame
+	SourceSide      int   // pixels, either side
+	Frames          int   // frames of an animation
+	AnimationPixels int64 // width x height x frames
+	OutputSide      int   // pixels, either side of a result
+}
+
+// DefaultLimits are what the edge starts with: 32 MiB, 50 megapixels, sides of 16,384, 100 frames that make up 100
+// megapixels, results of at most 4,096 pixels a side.
+func DefaultLimits() Limits {
+	return Limits{
+		SourceBytes: 32 << 20, SourcePixels: 50e6, SourceSide: 16384,
+		Frames: 100, AnimationPixels: 100e6, OutputSide: 4096,
+	}
+}
+
+// CheckSize tells whether a source of n bytes may be read. The error wraps ErrLimit.
+func (l Limits) CheckSize(n int64) error {
+	if n > l.SourceBytes {
+		return fmt.Errorf("%w: the source has %d bytes; at most %d are accepted", ErrLimit, n, l.SourceBytes)
+	}
+	return nil
+}
+
+// CheckHeader tells whether a source with header h may be decoded. The error wraps ErrLimit and says which bound is broken.
+// Frames beyond the limits are no error: of such an animation only the first frame is decoded (StillOnly).
+func (l Limits) CheckHeader(h Header) error {
+	switch {
+	case h.Width > l.SourceSide || h.Height > l.SourceSide:
+		return fmt.Errorf("%w: the source is %dx%d pixels; sides of at most %d are accepted", ErrLimit, h.Width, h.Height, l.SourceSide)
+	case int64(h.Width)*int64(h.Height) > l.SourcePixels:
+		return fmt.Errorf("%w: the source is %dx%d pixels; at most %d pixels are accepted", ErrLimit, h.Width, h.Height, l.SourcePixels)
+	}
+	return nil
+}
+
+// StillOnly tells whether an animation is too long or too large to be decoded beyond its first frame.
+func (l Limits) StillOnly(h Header) bool {
+	return h.Frames > l.Frames || int64(h.Width)*int64(h.Height)*int64(h.Frames) > l.AnimationPixels
+}
