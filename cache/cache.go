@@ -31,9 +31,9 @@ type Key struct {
 type Entry struct {
 	Body        []byte
 	ContentType string
-	ETag        string // strong and quoted, from the body alone: equal bytes have equal tags on every node
-	Width       int    // pixels
-	Height      int    // pixels
+	ETag        string        // strong and quoted, from the body alone: equal bytes have equal tags on every node
+	Width       int           // pixels
+	Height      int           // pixels
 	Modified    time.Time     // when the source last changed, whole seconds; zero when unknown
 	Stored      time.Time     // when the entry was made, milliseconds
 	Cost        time.Duration // what making it took

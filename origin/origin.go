@@ -20,6 +20,8 @@ var (
 	ErrTooLarge = errors.New("origin: source too large")
 	// ErrForbidden says that the address of an upstream may not be connected to.
 	ErrForbidden = errors.New("origin: address not allowed")
+	// ErrReadOnly says that the store which holds an id is only read from.
+	ErrReadOnly = errors.New("origin: store is read-only")
 	// ErrUnavailable says that the store could not be asked; the same call may succeed later.
 	ErrUnavailable = errors.New("origin: store unavailable")
 )
@@ -36,6 +38,24 @@ type Info struct {
 type Range struct {
 	Offset int64 // bytes
 	Length int64 // bytes
+}
+
+// Check refuses a negative offset or length, which no caller has a reason to ask for.
+func (r Range) Check() error {
+	if r.Offset < 0 || r.Length < 0 {
+		return errors.New("origin: negative range")
+	}
+	return nil
+}
+
+// Within cuts a checked range at the end of a source of size bytes.
+func (r Range) Within(size int64) (offset, length int64) {
+	offset = min(r.Offset, size)
+	length = size - offset
+	if r.Length > 0 {
+		length = min(length, r.Length)
+	}
+	return offset, length
 }
 
 // Object is an opened source. Its Info is that of the bytes being read, which may be newer than an earlier Stat's.

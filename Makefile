@@ -1,0 +1,65 @@
+# make run and make test each work alone on a fresh machine with Go and make: they install what is missing and say what.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+GO      ?= go
+TOOLS   := .tools
+DECKLE  := $(TOOLS)/deckle
+SOURCES := $(shell git ls-files -co --exclude-standard '*.go' '*.sql' go.mod go.sum)
+FUZZTIME ?= 1m
+ROUNDS   ?= 200
+
+# jemalloc gives memory back after a burst, which glibc's arenas do not; used where it is installed.
+JEMALLOC := $(shell ldconfig -p 2>/dev/null | awk '/libjemalloc\.so\.2/ { print $$NF; exit }')
+
+.PHONY: help run build test lint format fuzz crash bench toolchain testtools clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: $(DECKLE) ## install what is missing, build, and serve with a demo picture on :8080 (operators: 127.0.0.1:8081)
+	@LD_PRELOAD=$(JEMALLOC) exec $(DECKLE) serve --demo
+
+build: $(DECKLE) ## install what is missing and build .tools/deckle
+
+$(DECKLE): $(SOURCES) Makefile | toolchain
+	@echo "build: $@ (the first time takes a minute or two: the libvips binding is compiled)"
+	@$(GO) build -trimpath -o $@ ./cmd/deckle
+
+test: testtools lint format ## install what tests need, lint, check the formatting, and run every test on real servers
+	$(GO) test -race -timeout 20m ./...
+
+lint: toolchain $(TOOLS)/golangci-lint ## run the linters
+	$(TOOLS)/golangci-lint run ./...
+
+format: ## fail when a Go file is not formatted
+	@unformatted=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); \
+	  if [ -n "$$unformatted" ]; then echo "gofmt would change:"; echo "$$unformatted"; exit 1; fi
+
+fuzz: toolchain ## fuzz every parser of outside bytes, FUZZTIME each (1m)
+	@tools/fuzz.sh $(FUZZTIME)
+
+crash: testtools ## kill the server ROUNDS times (200) while uploads arrive, and check every one that it acknowledged
+	DECKLE_CRASH_ROUNDS=$(ROUNDS) $(GO) test -race -count=1 -timeout 60m -run TestCrash -v ./cmd/deckle
+
+bench: $(DECKLE) testtools ## measure hits and misses against the floor and write bench/results/
+	@bench/run.sh $(DECKLE)
+
+toolchain:
+	@command -v $(GO) >/dev/null || { echo "Go 1.26 or newer is needed: install it, then run this again" >&2; exit 1; }
+	@deploy/libvips.sh
+
+testtools: toolchain $(TOOLS)/versitygw $(TOOLS)/golangci-lint
+	@tools/testtools.sh
+
+# Tools are built from module files of their own, so that what they need stays out of the product's.
+$(TOOLS)/versitygw: tools/versitygw/go.mod tools/versitygw/go.sum
+	@echo "build: $@, the S3 server that tests use (about two minutes, once)"
+	@$(GO) build -modfile=tools/versitygw/go.mod -o $@ github.com/versity/versitygw/cmd/versitygw
+
+$(TOOLS)/golangci-lint: tools/lint/go.mod tools/lint/go.sum
+	@echo "build: $@ (about two minutes, once)"
+	@$(GO) build -modfile=tools/lint/go.mod -o $@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+clean: ## remove what was built and the data of make run
+	rm -rf $(TOOLS) data

@@ -1,0 +1,175 @@
+// Package admin is the operator's listener: tokens for uploads, probes, metrics and profiles, for people and machines that
+// manage. It never serves pictures.
+package admin
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/json"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/pprof"
+	"strings"
+	"time"
+
+	"deckle/ingest"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// Granter gives out the right to upload one source.
+type Granter interface {
+	Grant(ctx context.Context, r ingest.GrantRequest) (ingest.Grant, error)
+}
+
+// Check is one thing that readiness depends on.
+type Check struct {
+	Name string
+	Run  func(ctx context.Context) error
+}
+
+// Config says what the listener offers.
+type Config struct {
+	Grants   Granter
+	APIKeys  []string // when empty every caller is let in; the wiring sees to it that only loopback can call then
+	Checks   []Check
+	Registry *prometheus.Registry
+	Log      *slog.Logger
+}
+
+// Admin answers requests of the operator listener.
+type Admin struct {
+	Config
+	keys   [][sha256.Size]byte
+	server *http.Server
+}
+
+// New returns an Admin that has not begun to listen.
+func New(c Config) *Admin {
+	a := &Admin{Config: c}
+	for _, key := range c.APIKeys {
+		a.keys = append(a.keys, sha256.Sum256([]byte(key)))
+	}
+	a.server = &http.Server{
+		Handler:           a.routes(),
+		ReadHeaderTimeout: 5 * time.Second,
+		IdleTimeout:       time.Minute,
+		MaxHeaderBytes:    16 << 10,
+		ErrorLog:          slog.NewLogLogger(c.Log.Handler(), slog.LevelWarn),
+	}
+	return a
+}
+
+// Serve answers connections of l until Shutdown.
+func (a *Admin) Serve(l net.Listener) error { return a.server.Serve(l) }
+
+// Shutdown lets the requests under way end.
+func (a *Admin) Shutdown(ctx context.Context) error { return a.server.Shutdown(ctx) }
+
+// Handler returns what answers requests, for tests.
+func (a *Admin) Handler() http.Handler { return a.server.Handler }
+
+func (a *Admin) routes() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /probe/live", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, probe{Status: "ok"}) })
+	mux.HandleFunc("GET /probe/ready", a.ready)
+	mux.HandleFunc("POST /token", a.token) // looks for its key in the body too
+	mux.Handle("GET /metrics", a.guarded(promhttp.HandlerFor(a.Registry, promhttp.HandlerOpts{})))
+	for path, handler := range map[string]http.HandlerFunc{
+		"/debug/pprof/": pprof.Index, "/debug/pprof/cmdline": pprof.Cmdline, "/debug/pprof/profile": pprof.Profile,
+		"/debug/pprof/symbol": pprof.Symbol, "/debug/pprof/trace": pprof.Trace,
+	} {
+		mux.Handle(path, a.guarded(handler))
+	}
+	return mux
+}
+
+// guarded lets a caller in who shows an API key, as Authorization: Bearer KEY or X-API-Key: KEY.
+func (a *Admin) guarded(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !a.admits(shownKey(r)) {
+			a.refuseKey(w)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func shownKey(r *http.Request) string {
+	if key, found := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); found {
+		return key
+	}
+	return r.Header.Get("X-API-Key")
+}
+
+func (a *Admin) refuseKey(w http.ResponseWriter) {
+	w.Header().Set("WWW-Authenticate", `Bearer realm="deckle"`)
+	refuse(w, http.StatusUnauthorized, "An API key is needed: send it as Authorization: Bearer KEY.")
+}
+
+// admits tells whether the shown key lets its caller in. It compares digests, every one of them, so that the time taken says
+// nothing about the keys or their lengths.
+func (a *Admin) admits(key string) bool {
+	if len(a.keys) == 0 {
+		return true
+	}
+	digest := sha256.Sum256([]byte(key))
+	found := 0
+	for _, known := range a.keys {
+		found |= subtle.ConstantTimeCompare(digest[:], known[:])
+	}
+	return found == 1
+}
+
+// probe is the answer of the probes.
+type probe struct {
+	Status string            `json:"status"`
+	Checks map[string]string `json:"checks,omitempty"` // by name: "ok" or "failed"; the log says why
+}
+
+// ready answers 200 when this node should get traffic: every check holds.
+func (a *Admin) ready(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
+	defer cancel()
+	status, p := http.StatusOK, probe{Status: "ok", Checks: map[string]string{}}
+	for _, check := range a.Checks {
+		if err := check.Run(ctx); err != nil {
+			a.Log.Warn("not ready", slog.String("check", check.Name), slog.Any("cause", err))
+			p.Checks[check.Name], p.Status, status = "failed", "not ready", http.StatusServiceUnavailable
+			continue
+		}
+		p.Checks[check.Name] = "ok"
+	}
+	answer(w, status, p)
+}
+
+// answer writes v as JSON.
+func answer(w http.ResponseWriter, status int, v any) {
+	send(w, status, "application/json", v)
+}
+
+// refuse answers a problem (RFC 9457); "error" repeats the detail for clients that know only that.
+func refuse(w http.ResponseWriter, status int, detail string) {
+	send(w, status, "application/problem+json",
+		map[string]any{"title": http.StatusText(status), "status": status, "detail": detail, "error": detail})
+}
+
+func send(w http.ResponseWriter, status int, mediaType string, v any) {
+	body, err := json.Marshal(v)
+	if err != nil {
+		status, body = http.StatusInternalServerError, []byte("{}")
+	}
+	write(w, status, mediaType, append(body, '\n'))
+}
+
+func write(w http.ResponseWriter, status int, mediaType string, body []byte) {
+	h := w.Header()
+	h.Set("Content-Type", mediaType)
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(status)
+	_, _ = w.Write(body) // the client may have left
+}

@@ -1,0 +1,90 @@
+package bench
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"sort"
+	"sync/atomic"
+)
+
+// picture is what one request asks for.
+type picture struct {
+	source string
+	width  int // pixels of the box
+	height int
+}
+
+// pictures are the pictures of a run, in an order shuffled by the seed. No two are equal, so that whoever takes each once
+// never asks a server for what it has, or is just making.
+type pictures struct {
+	sources []string
+	least   int
+	sides   int
+	order   []uint32
+	taken   atomic.Int64
+	weights []float64 // of the set of a hit workload, summed up
+}
+
+// newPictures chooses as many pictures as the run may need, or fails when sources and sides do not give as many.
+func newPictures(c Config) (*pictures, error) {
+	p := &pictures{sources: c.Sources, least: c.MinSide, sides: c.MaxSide - c.MinSide + 1}
+	space := p.sides * p.sides * len(c.Sources)
+	need := c.Set
+	if c.Workload == Miss {
+		need = len(c.Targets) * (c.WarmUp + c.Rounds*c.roundRequests())
+		if c.roundRequests() == 0 { // how many a server answers is not known before
+			need = max(need, min(space, MaxRequests))
+		}
+	}
+	if need > space || need > MaxRequests {
+		return nil, fmt.Errorf("the run needs %d different pictures: %d sources of %d to %d pixels a side give %d, and at most %d are used; widen the sides, add sources, or ask for less",
+			need, len(c.Sources), c.MinSide, c.MaxSide, space, MaxRequests)
+	}
+	p.order = make([]uint32, need)
+	for i := range p.order {
+		p.order[i] = uint32(i)
+	}
+	random := rand.New(rand.NewPCG(c.Seed, 0))
+	random.Shuffle(len(p.order), func(i, j int) { p.order[i], p.order[j] = p.order[j], p.order[i] })
+	if c.Workload == Hit {
+		p.weigh(c.Zipf)
+	}
+	return p, nil
+}
+
+// at returns the nth picture. Boxes near the square come first in the numbering, so that a run which needs few of them uses
+// boxes of about the same work.
+func (p *pictures) at(n int) picture {
+	number := int(p.order[n])
+	source := number % len(p.sources)
+	number /= len(p.sources)
+	width := number % p.sides
+	height := (width + number/p.sides) % p.sides
+	return picture{source: p.sources[source], width: p.least + width, height: p.least + height}
+}
+
+// take returns a picture that was never taken before; false when all were.
+func (p *pictures) take() (picture, bool) {
+	n := p.taken.Add(1) - 1
+	if n >= int64(len(p.order)) {
+		return picture{}, false
+	}
+	return p.at(int(n)), true
+}
+
+// weigh makes draw follow Zipf's law: the nth picture in proportion to 1/n^exponent.
+func (p *pictures) weigh(exponent float64) {
+	p.weights = make([]float64, len(p.order))
+	sum := 0.0
+	for i := range p.weights {
+		sum += math.Pow(float64(i+1), -exponent)
+		p.weights[i] = sum
+	}
+}
+
+// draw returns the number of a picture of the set.
+func (p *pictures) draw(random *rand.Rand) int {
+	at := random.Float64() * p.weights[len(p.weights)-1]
+	return min(sort.SearchFloat64s(p.weights, at), len(p.weights)-1)
+}

@@ -1,0 +1,121 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"os"
+
+	"deckle/cache"
+	"deckle/cache/disk"
+	"deckle/cache/memory"
+	"deckle/cache/redis"
+	cachedS3 "deckle/cache/s3"
+	"deckle/origin"
+	"deckle/origin/file"
+	originS3 "deckle/origin/s3"
+	"deckle/origin/web"
+	"deckle/transform"
+
+	"github.com/dustin/go-humanize"
+)
+
+// closers are what to close at the end, in the order opened.
+type closers []func() error
+
+func (c *closers) add(f func() error) { *c = append(*c, f) }
+
+// close closes in the reverse order and returns the first error.
+func (c *closers) close() (err error) {
+	for i := len(*c) - 1; i >= 0; i-- {
+		if e := (*c)[i](); e != nil && err == nil {
+			err = e
+		}
+	}
+	return err
+}
+
+// openOrigins opens the stores of originals and joins them by prefix.
+func openOrigins(ctx context.Context, c *configuration) (*origin.Route, error) {
+	var rules []origin.Rule
+	for _, o := range c.origins {
+		store, err := openOrigin(ctx, o.at, c)
+		if err != nil {
+			return nil, fmt.Errorf("open origin %s: %w", o.at.Redacted(), err)
+		}
+		rules = append(rules, origin.Rule{Prefix: o.prefix, Store: store})
+	}
+	return origin.NewRoute(rules...)
+}
+
+// openOrigin is the list of stores of originals, by the scheme of their URL.
+func openOrigin(ctx context.Context, at *url.URL, c *configuration) (origin.Reader, error) {
+	switch at.Scheme {
+	case "file":
+		if err := os.MkdirAll(at.Path, 0o755); err != nil {
+			return nil, err
+		}
+		return file.New(at.Path)
+	case "s3":
+		return originS3.New(ctx, at.String())
+	default: // http and https: resolve lets nothing else through
+		return web.New(at.String(), web.Config{
+			Guard: origin.Guard{Allow: c.allowUpstream}, MaxBytes: c.limits.SourceBytes,
+		})
+	}
+}
+
+// openTiers opens the cache tiers that are configured, fastest first.
+func openTiers(ctx context.Context, c *configuration, ends *closers) ([]cache.Layer, error) {
+	fast, err := memory.New(c.memory)
+	if err != nil {
+		return nil, fmt.Errorf("open memory tier: %w", err)
+	}
+	ends.add(func() error { fast.Close(); return nil })
+	layers := []cache.Layer{{Name: "memory", Tier: fast}}
+	if c.redis != nil {
+		shared, err := redis.New(c.redis.String(), redis.Options{})
+		if err != nil {
+			return nil, fmt.Errorf("open Redis tier: %w", err)
+		}
+		ends.add(shared.Close)
+		layers = append(layers, cache.Layer{Name: "redis", Tier: shared})
+	}
+	durable, err := openStore(ctx, c.store, ends)
+	if err != nil {
+		return nil, fmt.Errorf("open durable tier: %w", err)
+	}
+	return append(layers, durable), nil
+}
+
+// openStore is the list of durable tiers, by the scheme of their URL.
+func openStore(ctx context.Context, at *url.URL, ends *closers) (cache.Layer, error) {
+	if at.Scheme == "s3" {
+		tier, err := cachedS3.New(ctx, at.String())
+		return cache.Layer{Name: "s3", Tier: tier}, err
+	}
+	most, err := humanize.ParseBytes(fallback(at.Query().Get("max"), "20GiB"))
+	if err != nil {
+		return cache.Layer{}, fmt.Errorf("max=%s is no size as in 20GiB", at.Query().Get("max"))
+	}
+	if err := os.MkdirAll(at.Path, 0o755); err != nil {
+		return cache.Layer{}, err
+	}
+	tier, err := disk.New(at.Path, int64(most))
+	if err != nil {
+		return cache.Layer{}, err
+	}
+	ends.add(tier.Close)
+	return cache.Layer{Name: "disk", Tier: tier}, nil
+}
+
+// outputFormats lists the formats that an engine writes, by name.
+func outputFormats(engine transform.Engine) []string {
+	var names []string
+	for _, f := range transform.OutputFormats() {
+		if engine.Writes(f) {
+			names = append(names, f.Ext())
+		}
+	}
+	return names
+}

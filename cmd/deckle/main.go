@@ -1,0 +1,74 @@
+// Command deckle is the whole of Deckle in one binary: the edge that serves pictures, the operator's listener, and the tools
+// around them.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/alecthomas/kong"
+)
+
+// Exit codes.
+const (
+	exitOK     = 0
+	exitFailed = 1 // what was asked for could not be done
+	exitUsage  = 2 // the command line or the configuration is at fault; nothing was begun
+)
+
+// cli is the command line: one field a subcommand.
+type cli struct {
+	Serve       serveCommand       `cmd:"" default:"withargs" help:"Serve pictures (the default command)."`
+	Token       tokenCommand       `cmd:"" help:"Ask a running Deckle for a token that allows one upload."`
+	Bench       benchCommand       `cmd:"" help:"Load an image server and measure it."`
+	Config      configCommand      `cmd:"" help:"Print the effective configuration, secrets masked."`
+	Healthcheck healthcheckCommand `cmd:"" help:"Ask a running Deckle whether it is ready; exits 0 if it is."`
+	Version     versionCommand     `cmd:"" help:"Print versions and the formats that can be written."`
+}
+
+// errUsage marks errors of the command line and the configuration.
+var errUsage = errors.New("usage")
+
+func main() {
+	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// run is main without the process: it returns the exit code.
+func run(args []string, stdout, stderr io.Writer) int {
+	var commands cli
+	sources := &configSources{environ: os.LookupEnv}
+	code := -1
+	parser, err := kong.New(&commands,
+		kong.Name("deckle"),
+		kong.Description("An image proxy that caches: pictures by URL, rendered once, kept in memory, Redis and S3 or on disk."),
+		kong.UsageOnError(),
+		kong.Writers(stdout, stderr),
+		kong.Exit(func(c int) { code = c }),
+		kong.Resolvers(kong.ResolverFunc(sources.fromFile), kong.ResolverFunc(sources.fromEnvironment)),
+		kong.Bind(sources),
+		kong.BindTo(stdout, (*io.Writer)(nil)),
+	)
+	if err != nil {
+		_, _ = fmt.Fprintln(stderr, "deckle:", err)
+		return exitUsage
+	}
+	command, err := parser.Parse(args)
+	if code >= 0 { // --help has been printed
+		return code
+	}
+	if err != nil {
+		_, _ = fmt.Fprintln(stderr, "deckle:", err)
+		return exitUsage
+	}
+	switch err := command.Run(); {
+	case errors.Is(err, errUsage):
+		_, _ = fmt.Fprintln(stderr, "deckle:", err)
+		return exitUsage
+	case err != nil:
+		_, _ = fmt.Fprintln(stderr, "deckle:", err)
+		return exitFailed
+	}
+	return exitOK
+}

@@ -1,0 +1,202 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"deckle/admin"
+	"deckle/cache"
+	"deckle/catalog/sqlite"
+	"deckle/ingest"
+	"deckle/origin"
+	"deckle/proxy"
+	"deckle/transform"
+	"deckle/transform/vips"
+)
+
+// serveCommand runs both listeners until the process is told to stop.
+type serveCommand struct {
+	Settings settings `embed:""`
+	Demo     bool     `help:"Put a demo picture in, if it is not there, and print URLs to open."`
+}
+
+// drainTime bounds how long requests under way may take once the process is told to stop.
+const drainTime = 20 * time.Second
+
+// Run serves until SIGTERM or SIGINT, then drains.
+func (s *serveCommand) Run(stdout io.Writer) error {
+	c, err := s.Settings.resolve()
+	if err != nil {
+		return err
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
+	defer stop()
+	n, err := open(ctx, c, os.Stderr)
+	if err != nil {
+		return errors.Join(err, n.ends.close())
+	}
+	if s.Demo {
+		if err := n.demo(ctx, stdout); err != nil {
+			return errors.Join(err, n.ends.close())
+		}
+	}
+	return errors.Join(n.run(ctx), n.ends.close())
+}
+
+// node is everything of one running Deckle.
+type node struct {
+	config   *configuration
+	log      *slog.Logger
+	edge     *proxy.Proxy
+	operator *admin.Admin
+	uploads  *ingest.Service
+	chain    *cache.Chain
+	gate     *transform.Gate
+	edgeAt   net.Listener
+	adminAt  net.Listener
+	draining atomic.Bool
+	ends     closers
+}
+
+// open wires the parts. After an error what was opened is in ends.
+func open(ctx context.Context, c *configuration, logTo io.Writer) (*node, error) {
+	n := &node{config: c, log: newLog(logTo, c.logLevel)}
+	if err := os.MkdirAll(c.data, 0o755); err != nil {
+		return n, fmt.Errorf("make the data directory: %w", err)
+	}
+	engine, err := vips.New(vips.Config{Limits: c.limits})
+	if err != nil {
+		return n, fmt.Errorf("start libvips: %w", err)
+	}
+	n.gate = transform.NewGate(engine, c.limits, c.renderers, c.queue)
+	sources, err := openOrigins(ctx, c)
+	if err != nil {
+		return n, err
+	}
+	versions := origin.NewVersions(sources, origin.VersionsConfig{Fresh: c.fresh, Stale: c.stale})
+	n.ends.add(func() error { versions.Close(); return nil })
+	metrics := admin.NewMetrics()
+	layers, err := openTiers(ctx, c, &n.ends)
+	if err != nil {
+		return n, err
+	}
+	n.chain = cache.NewChain(cache.Config{Layers: layers, FillTimeout: c.timeout, Observe: metrics.Tier})
+	records, err := sqlite.Open(filepath.Clean(c.database))
+	if err != nil {
+		return n, fmt.Errorf("open records: %w", err)
+	}
+	n.ends.add(records.Close)
+	n.uploads = ingest.New(ingest.Config{
+		Store: sources, Catalog: records, Engine: n.gate, Limits: c.limits, Versions: versions,
+		Purge: n.chain.Purge, TTL: c.tokenLifetime, Log: n.log,
+	})
+	n.edge = proxy.New(proxy.Config{
+		Chain: n.chain, Sources: sources, Versions: versions, Engine: n.gate, Limits: c.limits, Uploads: n.uploads,
+		Generation: engine.Generation(), MaxAge: c.maxAge, Ignore: c.ignore, AllowIndexing: c.allowIndexing, Timeout: c.timeout,
+		Log: n.accessLog(logTo), Observe: metrics,
+	})
+	n.operator = admin.New(admin.Config{
+		Grants: n.uploads, APIKeys: c.apiKeys, Registry: metrics.Registry, Log: n.log,
+		Checks: n.checks(sources, records.Ping),
+	})
+	n.gauges(metrics)
+	return n, n.bind()
+}
+
+// accessLog writes lines in batches, unless only errors are wanted.
+func (n *node) accessLog(to io.Writer) *slog.Logger {
+	if n.config.accessLog == "errors" {
+		return newLog(to, "error")
+	}
+	lines := newBatch(to)
+	n.ends.add(lines.Close)
+	return newLog(lines, n.config.logLevel)
+}
+
+// bind takes both ports before anything is served, so that a taken one is found at once.
+func (n *node) bind() (err error) {
+	if n.edgeAt, err = net.Listen("tcp", n.config.listen); err != nil {
+		return fmt.Errorf("listen for viewers: %w", err)
+	}
+	n.ends.add(ignoreClosed(n.edgeAt))
+	if n.adminAt, err = net.Listen("tcp", n.config.adminListen); err != nil {
+		return fmt.Errorf("listen for operators: %w", err)
+	}
+	n.ends.add(ignoreClosed(n.adminAt))
+	return nil
+}
+
+// ignoreClosed closes a listener that a server may have closed already.
+func ignoreClosed(l net.Listener) func() error {
+	return func() error {
+		if err := l.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+			return err
+		}
+		return nil
+	}
+}
+
+// checks are what readiness asks. The caches are not among them: without them pictures are rendered.
+func (n *node) checks(sources origin.Reader, database func(context.Context) error) []admin.Check {
+	return []admin.Check{
+		{Name: "accepting", Run: func(context.Context) error {
+			if n.draining.Load() {
+				return errors.New("the server is stopping")
+			}
+			return nil
+		}},
+		{Name: "renderers", Run: func(context.Context) error {
+			if n.gate.Waiting() >= n.config.queue {
+				return transform.ErrBusy
+			}
+			return nil
+		}},
+		{Name: "originals", Run: func(ctx context.Context) error {
+			if _, err := sources.Stat(ctx, "readiness-probe"); err != nil && !errors.Is(err, origin.ErrNotFound) {
+				return err
+			}
+			return nil
+		}},
+		{Name: "records", Run: database},
+	}
+}
+
+func (n *node) gauges(m *admin.Metrics) {
+	m.Gauge("deckle_queue_depth", "Renders that wait for a slot.", func() float64 { return float64(n.gate.Waiting()) })
+	m.Gauge("deckle_renders_running", "Render slots that are taken.", func() float64 { return float64(n.gate.Running()) })
+	m.Gauge("deckle_backlog_bytes", "Bytes that wait to be written to lower tiers.", func() float64 { return float64(n.chain.Stats().Backlog) })
+	m.Count("deckle_backlog_dropped_total", "Writes to lower tiers dropped because too many waited.", func() float64 { return float64(n.chain.Stats().Dropped) })
+	m.Gauge("deckle_vips_memory_bytes", "Bytes that libvips holds.", func() float64 { return float64(vips.Memory().Bytes) })
+	m.Gauge("deckle_vips_memory_peak_bytes", "Most bytes that libvips has held.", func() float64 { return float64(vips.Memory().Peak) })
+	m.Gauge("deckle_vips_allocations", "Allocations that libvips holds.", func() float64 { return float64(vips.Memory().Allocations) })
+}
+
+// run serves until ctx ends, then drains: readiness fails first, requests under way end, what waits to be written is written.
+func (n *node) run(ctx context.Context) error {
+	failed := make(chan error, 2) // one from each listener
+	go func() { failed <- n.edge.Serve(n.edgeAt) }()
+	go func() { failed <- n.operator.Serve(n.adminAt) }()
+	n.log.Info("serving", slog.String("edge", n.edgeAt.Addr().String()), slog.String("admin", n.adminAt.Addr().String()))
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+	}
+	n.draining.Store(true)
+	n.log.Info("stopping")
+	late, cancel := context.WithTimeout(context.Background(), drainTime)
+	defer cancel()
+	err = errors.Join(err, n.edge.Shutdown(late), n.chain.Close(late), n.operator.Shutdown(late))
+	n.log.Info("stopped")
+	return err
+}

@@ -1,0 +1,64 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+)
+
+// operatorFlags say where a running Deckle's operator listener is.
+type operatorFlags struct {
+	Admin  string `default:"http://127.0.0.1:8081" help:"URL of the operator's listener." placeholder:"URL"`
+	APIKey string `name:"api-key" help:"Key for it." placeholder:"KEY"`
+}
+
+// tokenCommand asks for an upload token and prints it.
+type tokenCommand struct {
+	operatorFlags `embed:""`
+
+	ID      string `arg:"" help:"Id of the picture that will be uploaded."`
+	Replace bool   `help:"Allow the upload to replace an existing picture."`
+}
+
+// Run prints the token alone, so that a script can use it.
+func (t *tokenCommand) Run(stdout io.Writer) error {
+	body, err := json.Marshal(map[string]any{"id": t.ID, "replace": t.Replace})
+	if err != nil {
+		return err
+	}
+	request, err := http.NewRequest(http.MethodPost, t.Admin+"/token", bytes.NewReader(body))
+	if err != nil {
+		return fmt.Errorf("%w: --admin: %w", errUsage, err)
+	}
+	var answer struct{ Token, Error string }
+	if err := t.call(request, &answer); err != nil {
+		return err
+	}
+	if answer.Token == "" {
+		return errors.New(answer.Error)
+	}
+	_, err = fmt.Fprintln(stdout, answer.Token)
+	return err
+}
+
+// call sends a request to the operator's listener and reads its JSON answer, whatever its status.
+func (f *operatorFlags) call(request *http.Request, answer any) error {
+	if f.APIKey != "" {
+		request.Header.Set("Authorization", "Bearer "+f.APIKey)
+	}
+	client := &http.Client{Timeout: 10 * time.Second}
+	response, err := client.Do(request)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = response.Body.Close() }() // it was only read
+	const most = 1 << 20
+	if err := json.NewDecoder(io.LimitReader(response.Body, most)).Decode(answer); err != nil {
+		return fmt.Errorf("read the answer (%s): %w", response.Status, err)
+	}
+	return nil
+}

@@ -1,0 +1,40 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"runtime"
+	"runtime/debug"
+	"strings"
+
+	"deckle/transform"
+	"deckle/transform/vips"
+)
+
+// versionCommand prints what this binary is and can do.
+type versionCommand struct{}
+
+// Run prints one line a fact.
+func (versionCommand) Run(stdout io.Writer) error {
+	engine, err := vips.New(vips.Config{Limits: transform.DefaultLimits()})
+	if err != nil {
+		return fmt.Errorf("start libvips: %w", err)
+	}
+	_, err = fmt.Fprintf(stdout, "deckle %s\ngo %s\nlibvips %s\nformats written: %s\n",
+		revision(), strings.TrimPrefix(runtime.Version(), "go"), vips.Version(), strings.Join(outputFormats(engine), " "))
+	return err
+}
+
+// revision names the commit that was built, where the build recorded it.
+func revision() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" {
+			return s.Value
+		}
+	}
+	return info.Main.Version
+}

@@ -1,0 +1,77 @@
+package proxy
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"deckle/cache"
+
+	"github.com/valyala/fasthttp"
+)
+
+// Access is what is known of one answered request: one value feeds the log and the metrics.
+type Access struct {
+	Method  string
+	Path    string // as sent, bounded; without the query, which may hold a secret
+	Source  string // id; empty when the path names none
+	Status  int
+	Bytes   int           // of the body; -1 when it is streamed and its size unknown
+	Took    time.Duration // until the answer was ready to be sent
+	From    string        // where the answer came from: a tier's name, cache.FromShared, or one of those below
+	Outcome cache.Outcome
+	Cause   error // what the client is not told
+
+	fetch  time.Duration // reading the source, where this request did that
+	render time.Duration // waiting for a slot and rendering, likewise
+}
+
+// What Access.From says of answers that no tier gave.
+const (
+	fromNone     = "none"     // an error, or an answer that needs no picture
+	fromRender   = "render"   // rendered for this request
+	fromOriginal = "original" // the stored source itself
+	fromFresh    = "fresh"    // the viewer's own copy, by validator
+)
+
+// maxLoggedPath bounds what a log line repeats of a path, bytes.
+const maxLoggedPath = 256
+
+func newAccess(ctx *fasthttp.RequestCtx, path string) *Access {
+	return &Access{
+		Method: string(ctx.Method()), // fasthttp reuses its buffers
+		Path:   path[:min(len(path), maxLoggedPath)],
+		From:   fromNone,
+	}
+}
+
+// finish writes the access line and tells the observer. It runs after the answer is complete and before it is sent.
+func (p *Proxy) finish(ctx *fasthttp.RequestCtx, a *Access, begin time.Time) {
+	a.Status, a.Took = ctx.Response.StatusCode(), time.Since(begin)
+	if a.Bytes == 0 {
+		a.Bytes = len(ctx.Response.Body())
+	}
+	p.Observe.Request(a)
+	level := slog.LevelInfo
+	if a.Status >= 500 {
+		level = slog.LevelError
+	}
+	if !p.Log.Enabled(context.Background(), level) {
+		return
+	}
+	attrs := [...]slog.Attr{
+		slog.String("method", a.Method),
+		slog.String("path", a.Path),
+		slog.Int("status", a.Status),
+		slog.Int("bytes", a.Bytes),
+		slog.Float64("ms", float64(a.Took.Microseconds())/1000),
+		slog.String("from", a.From),
+		slog.String("cause", ""),
+	}
+	list := attrs[:len(attrs)-1]
+	if a.Cause != nil {
+		attrs[len(attrs)-1] = slog.String("cause", a.Cause.Error())
+		list = attrs[:]
+	}
+	p.Log.LogAttrs(context.Background(), level, "request", list...)
+}

@@ -1,0 +1,121 @@
+package proxy
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"deckle/cache"
+	"deckle/origin"
+	"deckle/transform"
+
+	"github.com/valyala/fasthttp"
+)
+
+// changedError says that the source's bytes are no longer those of the version that was asked for.
+type changedError struct{ now origin.Info }
+
+func (e *changedError) Error() string { return "proxy: the source has changed" }
+
+// variant serves a rendering of the version that info names.
+func (p *Proxy) variant(wait context.Context, ctx *fasthttp.RequestCtx, a *Access, r Request, info origin.Info) error {
+	key := p.key(r, info)
+	tag := etag(key)
+	if p.fresh(ctx, tag, info.Modified) {
+		a.From = fromFresh
+		p.notModified(ctx, r, tag, info.Modified)
+		return nil
+	}
+	var fill fillFacts
+	entry, outcome, err := p.Chain.Get(wait, key, func(ctx context.Context) (*cache.Entry, error) {
+		return p.render(ctx, r, info, &fill)
+	})
+	a.Outcome = outcome
+	if err != nil {
+		return err
+	}
+	a.From = outcome.From
+	if outcome.From == cache.FromFill { // then the fill was this call's own, and it has ended
+		a.From, a.fetch, a.render = fromRender, fill.fetch, fill.render
+	}
+	p.picture(ctx, a, r, entry, tag)
+	return nil
+}
+
+// key names the variant in every tier.
+func (p *Proxy) key(r Request, info origin.Info) cache.Key {
+	version := info.Version
+	if p.Generation != "" {
+		version += "." + p.Generation
+	}
+	return cache.Key{Source: r.Source, Version: version, Variant: r.Spec.String()}
+}
+
+// fillFacts is where the time of one fill went. Reading it is safe once the fill has returned.
+type fillFacts struct{ fetch, render time.Duration }
+
+// render makes a variant: the source is read first, so that a slow origin never holds a render slot.
+func (p *Proxy) render(ctx context.Context, r Request, info origin.Info, facts *fillFacts) (*cache.Entry, error) {
+	begin := time.Now()
+	source, now, err := p.fetch(ctx, r.Source)
+	facts.fetch = time.Since(begin)
+	p.Observe.Fetch(facts.fetch, len(source), err)
+	if err != nil {
+		return nil, err
+	}
+	if now.Version != info.Version {
+		return nil, &changedError{now: now}
+	}
+	begin = time.Now()
+	picture, err := p.Engine.Render(ctx, source, r.Spec)
+	facts.render = time.Since(begin)
+	p.Observe.Render(renderedFormat(r.Spec, picture), facts.render, err)
+	if err != nil {
+		return nil, fmt.Errorf("render %s%s: %w", r.Source, r.Spec, err)
+	}
+	return cache.NewEntry(cache.Entry{
+		Body: picture.Body, ContentType: picture.Format.MediaType(), Width: picture.Width, Height: picture.Height,
+		Modified: info.Modified, Cost: facts.render,
+	}), nil
+}
+
+func renderedFormat(spec transform.Spec, picture *transform.Picture) transform.Format {
+	if picture != nil {
+		return picture.Format
+	}
+	return spec.Format
+}
+
+// fetch reads a whole source into memory, a bounded number of them at once and each within the limit.
+func (p *Proxy) fetch(ctx context.Context, id string) ([]byte, origin.Info, error) {
+	if err := p.fetches.Acquire(ctx, 1); err != nil {
+		return nil, origin.Info{}, err
+	}
+	defer p.fetches.Release(1)
+	object, err := p.Sources.Open(ctx, id, origin.Range{})
+	if err != nil {
+		return nil, origin.Info{}, err
+	}
+	defer func() { _ = object.Body.Close() }() // it was only read
+	if err := p.Limits.CheckSize(object.Size); err != nil {
+		return nil, object.Info, err
+	}
+	if object.Size >= 0 {
+		source := make([]byte, object.Size)
+		if _, err := io.ReadFull(object.Body, source); err != nil {
+			return nil, object.Info, fmt.Errorf("read %s: %w: %w", id, origin.ErrUnavailable, err)
+		}
+		return source, object.Info, nil
+	}
+	var b bytes.Buffer
+	if _, err := b.ReadFrom(io.LimitReader(object.Body, p.Limits.SourceBytes+1)); err != nil {
+		if errors.Is(err, origin.ErrTooLarge) {
+			return nil, object.Info, err
+		}
+		return nil, object.Info, fmt.Errorf("read %s: %w: %w", id, origin.ErrUnavailable, err)
+	}
+	return b.Bytes(), object.Info, p.Limits.CheckSize(int64(b.Len()))
+}

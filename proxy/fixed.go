@@ -1,0 +1,83 @@
+package proxy
+
+import (
+	"errors"
+	"net"
+
+	"github.com/valyala/fasthttp"
+)
+
+// common sets what every answer of the edge carries: pictures may be embedded anywhere and timed, and nothing that a browser
+// is talked into opening here can run (TRUST.md threat 10).
+func common(h *fasthttp.ResponseHeader) {
+	h.Set("Access-Control-Allow-Origin", "*")
+	h.Set("Cross-Origin-Resource-Policy", "cross-origin")
+	h.Set("Timing-Allow-Origin", "*")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Content-Security-Policy", "default-src 'none'; sandbox")
+}
+
+// fixed answers the paths that name no picture.
+func (p *Proxy) fixed(ctx *fasthttp.RequestCtx, path string) {
+	if !ctx.IsGet() && !ctx.IsHead() {
+		p.refuseMethod(ctx, "GET, HEAD")
+		return
+	}
+	h := &ctx.Response.Header
+	h.SetContentType("text/plain; charset=utf-8")
+	switch path {
+	case "/_health":
+		h.Set(fasthttp.HeaderCacheControl, "no-store")
+		ctx.SetBodyString("OK")
+	case "/robots.txt":
+		h.Set(fasthttp.HeaderCacheControl, "public, max-age=86400")
+		rule := "Disallow"
+		if p.AllowIndexing {
+			rule = "Allow"
+		}
+		ctx.SetBodyString("User-agent: *\n" + rule + ": /\n")
+	default: // browsers ask for an icon wherever they are
+		h.Set(fasthttp.HeaderCacheControl, "public, max-age=86400")
+		ctx.SetStatusCode(fasthttp.StatusNotFound)
+	}
+}
+
+func (p *Proxy) methods() string {
+	if p.Uploads == nil {
+		return "GET, HEAD, OPTIONS"
+	}
+	return "GET, HEAD, POST, OPTIONS"
+}
+
+// options answers a preflight (Fetch standard, section 3.3): which methods and headers a page of another origin may use.
+func (p *Proxy) options(ctx *fasthttp.RequestCtx) {
+	h := &ctx.Response.Header
+	h.Set(fasthttp.HeaderAllow, p.methods())
+	h.Set("Access-Control-Allow-Methods", p.methods())
+	h.Set("Access-Control-Allow-Headers", "accept, content-type, x-token")
+	h.Set("Access-Control-Max-Age", "86400")
+	ctx.SetStatusCode(fasthttp.StatusNoContent)
+}
+
+func (p *Proxy) refuseMethod(ctx *fasthttp.RequestCtx, allowed string) {
+	ctx.Response.Header.Set(fasthttp.HeaderAllow, allowed)
+	ctx.SetStatusCode(fasthttp.StatusMethodNotAllowed)
+	ctx.SetConnectionClose() // whatever body was sent is not read
+}
+
+// unreadable answers what fasthttp could not read as a request; the connection is closed behind it.
+func (p *Proxy) unreadable(ctx *fasthttp.RequestCtx, err error) {
+	common(&ctx.Response.Header)
+	ctx.Response.Header.Set(fasthttp.HeaderCacheControl, "no-store")
+	var small *fasthttp.ErrSmallBuffer
+	var network net.Error
+	switch {
+	case errors.As(err, &small):
+		ctx.SetStatusCode(fasthttp.StatusRequestHeaderFieldsTooLarge)
+	case errors.As(err, &network) && network.Timeout():
+		ctx.SetStatusCode(fasthttp.StatusRequestTimeout)
+	default:
+		ctx.SetStatusCode(fasthttp.StatusBadRequest)
+	}
+	p.Observe.Request(&Access{Status: ctx.Response.StatusCode(), From: fromNone, Cause: err})
+}

@@ -1,0 +1,169 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"deckle/origin"
+	"deckle/transform"
+
+	"github.com/valyala/fasthttp"
+)
+
+// handle answers one request. fasthttp reuses ctx and recovers no panics: nothing of ctx outlives this call but what is
+// copied, and a panic costs its own request only.
+func (p *Proxy) handle(ctx *fasthttp.RequestCtx) {
+	begin := time.Now()
+	path, query := target(ctx)
+	a := newAccess(ctx, path)
+	defer p.finish(ctx, a, begin)
+	defer func() {
+		if v := recover(); v != nil {
+			p.Log.Error("panic", slog.Any("value", v), slog.String("stack", string(debug.Stack())))
+			p.fail(ctx, a, fmt.Errorf("panic: %v", v))
+		}
+	}()
+	p.route(ctx, a, path, query)
+}
+
+// target returns copies of the path and the query as they came over the wire: undecoded, dots not resolved.
+func target(ctx *fasthttp.RequestCtx) (path, query string) {
+	raw := string(ctx.RequestURI())
+	if scheme := strings.Index(raw, "://"); scheme > 0 && raw[0] != '/' { // absolute form, RFC 9112 section 3.2.2
+		rest := raw[scheme+3:]
+		if slash := strings.IndexAny(rest, "/?"); slash >= 0 {
+			raw = rest[slash:]
+		} else {
+			raw = "/"
+		}
+	}
+	path, query, _ = strings.Cut(raw, "?")
+	return path, query
+}
+
+func (p *Proxy) route(ctx *fasthttp.RequestCtx, a *Access, path, query string) {
+	common(&ctx.Response.Header)
+	if path == "/_health" || path == "/robots.txt" || path == "/favicon.ico" {
+		p.fixed(ctx, path)
+		return
+	}
+	switch {
+	case ctx.IsGet(), ctx.IsHead():
+		p.get(ctx, a, path, query)
+	case ctx.IsPost() && p.Uploads != nil:
+		p.upload(ctx, a, path)
+	case ctx.IsOptions():
+		p.options(ctx)
+	default:
+		p.refuseMethod(ctx, p.methods())
+	}
+}
+
+// get serves a picture.
+func (p *Proxy) get(ctx *fasthttp.RequestCtx, a *Access, path, query string) {
+	r, err := ParseRequest(path, query, p.Ignore)
+	if err != nil {
+		p.fail(ctx, a, err)
+		return
+	}
+	a.Source = r.Source
+	if clamped, changed := r.Spec.Clamp(p.Limits.OutputSide); changed {
+		p.redirectToBounds(ctx, r, clamped, path, query)
+		return
+	}
+	p.settleFormat(ctx, &r)
+	if r.Spec.Format != transform.Auto && !p.Engine.Writes(r.Spec.Format) {
+		p.fail(ctx, a, &transform.SpecError{
+			Option: "extension", Value: r.Spec.Format.Ext(),
+			Hint: "the installed libvips cannot write it; choose another format",
+		})
+		return
+	}
+	wait, cancel := context.WithTimeout(context.Background(), p.Timeout)
+	defer cancel()
+	if err := p.answer(wait, ctx, a, r); err != nil {
+		p.fail(ctx, a, err)
+	}
+}
+
+// settleFormat turns .auto and allow_webp=true into the format that this viewer gets.
+func (p *Proxy) settleFormat(ctx *fasthttp.RequestCtx, r *Request) {
+	accept := string(ctx.Request.Header.Peek(fasthttp.HeaderAccept))
+	switch {
+	case r.Spec.Format == transform.Auto:
+		r.Spec.Format = negotiate(accept, p.Engine.Writes)
+	case r.WebPOnly:
+		if acceptQ(accept, transform.WebP.MediaType()) > 0 && p.Engine.Writes(transform.WebP) {
+			r.Spec.Format = transform.WebP
+		}
+	default:
+		return
+	}
+	ctx.Response.Header.Set(fasthttp.HeaderVary, fasthttp.HeaderAccept)
+}
+
+// answer finds the source's version and serves the stored source or a variant of it. A source that changes between the
+// look-up and the rendering is met with its new version; twice is enough but for a source that changes all the time.
+func (p *Proxy) answer(wait context.Context, ctx *fasthttp.RequestCtx, a *Access, r Request) error {
+	info, err := p.Versions.Stat(wait, r.Source)
+	if err != nil {
+		return err
+	}
+	for range 3 {
+		if r.Spec.Bare() {
+			stored, err := p.isStored(wait, r, info)
+			if err != nil {
+				return err
+			}
+			if stored {
+				return p.original(wait, ctx, a, r, info)
+			}
+		}
+		err = p.variant(wait, ctx, a, r, info)
+		var changed *changedError
+		if !errors.As(err, &changed) {
+			return err
+		}
+		p.Versions.Invalidate(r.Source)
+		info = changed.now
+	}
+	return fmt.Errorf("%w: %w", origin.ErrUnavailable, err)
+}
+
+// redirectToBounds answers a size beyond the bounds: 307 to the nearest size within, everything else of the URL kept.
+func (p *Proxy) redirectToBounds(ctx *fasthttp.RequestCtx, r Request, clamped transform.Spec, path, query string) {
+	ext := path[strings.LastIndexByte(path, '.'):]
+	location := "/" + encodeID(r.Source) + clamped.Size() + ext
+	if query != "" {
+		location += "?" + query
+	}
+	h := &ctx.Response.Header
+	h.Set(fasthttp.HeaderLocation, location)
+	h.Set("X-Redirect-Info", fmt.Sprintf("sides are at most %d device pixels", p.Limits.OutputSide))
+	h.Set(fasthttp.HeaderCacheControl, p.freshFor())
+	ctx.SetStatusCode(fasthttp.StatusTemporaryRedirect)
+}
+
+// fail answers an error as the table in status.go says and keeps the cause for the log.
+func (p *Proxy) fail(ctx *fasthttp.RequestCtx, a *Access, err error) {
+	a.Cause = err
+	status, body := StatusOf(err)
+	ctx.Response.Reset()
+	h := &ctx.Response.Header
+	common(h)
+	h.Set(fasthttp.HeaderCacheControl, "no-store")
+	h.SetContentType("application/problem+json")
+	if status == fasthttp.StatusServiceUnavailable {
+		h.Set(fasthttp.HeaderRetryAfter, "1")
+	}
+	if !errors.Is(err, context.Canceled) {
+		h.Set("Cache-Status", "Deckle; detail="+a.From)
+	}
+	ctx.SetStatusCode(status)
+	ctx.Response.SetBodyRaw(body)
+}

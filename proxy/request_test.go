@@ -1,0 +1,140 @@
+package proxy
+
+import (
+	"strings"
+	"testing"
+
+	"deckle/origin"
+	"deckle/transform"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var defaultIgnore = []string{"v", "_", "utm_*", "fbclid", "gclid"}
+
+func TestParseRequest(t *testing.T) {
+	webp := func(w, h int) transform.Spec { return transform.Spec{Format: transform.WebP, Width: w, Height: h} }
+	tests := []struct {
+		target string
+		want   Request
+	}{
+		{"/cat.jpg", Request{Source: "cat", Spec: transform.Spec{Format: transform.JPEG}}},
+		{"/cat_300_200_2x.webp", Request{Source: "cat", Spec: webp(600, 400)}},
+		{"/cat_300_200_1.5x.WEBP", Request{Source: "cat", Spec: webp(450, 300)}},
+		{"/my_cat_0_200.webp", Request{Source: "my_cat", Spec: webp(0, 200)}},
+		{"/shop/6e0/cat_300_0.webp", Request{Source: "shop/6e0/cat", Spec: webp(300, 0)}},
+		{"/k%C3%A4tzchen_300_200.webp", Request{Source: "kätzchen", Spec: webp(300, 200)}},
+		{"/%E7%8C%AB.webp", Request{Source: "猫", Spec: webp(0, 0)}},
+		{"/%63at_300_200.webp", Request{Source: "cat", Spec: webp(300, 200)}},
+		{"/cat%5f300_200.webp", Request{Source: "cat", Spec: webp(300, 200)}},
+		{"/cat_300_200%2ewebp", Request{Source: "cat", Spec: webp(300, 200)}},
+		{"/cat~1-2_3_4.webp", Request{Source: "cat~1-2", Spec: webp(3, 4)}},
+		{"/cat.v2_3_4.webp", Request{Source: "cat.v2", Spec: webp(3, 4)}},
+		{"/a/b/c/d/e/f/g/h.webp", Request{Source: "a/b/c/d/e/f/g/h", Spec: webp(0, 0)}},
+		{"/cat_3_4.webp?v=17", Request{Source: "cat", Spec: webp(3, 4), Versioned: true}},
+		{"/cat_3_4.webp?utm_source=x&fbclid=y&gclid=z&_=1", Request{Source: "cat", Spec: webp(3, 4)}},
+		{"/cat_3_4.webp?proxy=true", Request{Source: "cat", Spec: webp(3, 4)}},
+		{"/cat_3_4.png?allow_webp=true", Request{Source: "cat", Spec: transform.Spec{Format: transform.PNG, Width: 3, Height: 4}, WebPOnly: true}},
+		{"/cat_3_4.png?allow_webp=false", Request{Source: "cat", Spec: transform.Spec{Format: transform.PNG, Width: 3, Height: 4}}},
+		{"/cat_3_4.auto?allow_webp=true", Request{Source: "cat", Spec: transform.Spec{Format: transform.Auto, Width: 3, Height: 4}}},
+		{"/cat_3_4.webp?fit=crop&gravity=north&blur=true", Request{Source: "cat", Spec: transform.Spec{
+			Format: transform.WebP, Width: 3, Height: 4, Fit: transform.FitCrop, Gravity: transform.North, Blur: 700}}},
+		{"/_health2.webp", Request{Source: "_health2", Spec: webp(0, 0)}},
+		{"/tokens.webp", Request{Source: "tokens", Spec: webp(0, 0)}},
+	}
+	for _, test := range tests {
+		t.Run(test.target, func(t *testing.T) {
+			path, query, _ := strings.Cut(test.target, "?")
+			got, err := ParseRequest(path, query, defaultIgnore)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+// hostilePaths leave the grammar of ids: none may reach a store.
+var hostilePaths = []string{
+	"", "/", "//", "/.", "/..", "/.jpg", "/..jpg", "/...jpg", "//cat.jpg", "/cat/.jpg", "/cat//dog.jpg", "/./cat.jpg",
+	"/../cat.jpg", "/../../etc/passwd.jpg", "/a/../cat.jpg", "/a/./cat.jpg", "/a/.hidden.jpg", "/.tmp/x.jpg",
+	"/%2e%2e/cat.jpg", "/%2E%2E/%2e%2e/cat.jpg", "/a/%2e%2e/cat.jpg", "/%2e/cat.jpg", "/%252e%252e/cat.jpg",
+	"/a%2fb.jpg", "/a%2Fb.jpg", "/%2fetc%2fpasswd.jpg", "/..%2fcat.jpg", "/..%252fcat.jpg", "/a%5cb.jpg", `/a\b.jpg`, `/..\..\cat.jpg`,
+	"/cat%00.jpg", "/cat\x00.jpg", "/%00.jpg", "/cat.jpg%00.png", "/cat%0a.jpg", "/cat%0d%0aSet-Cookie:x.jpg", "/cat%7f.jpg",
+	"/cat%.jpg", "/cat%2.jpg", "/cat%zz.jpg", "/cat%u002e.jpg", "/%c0%ae%c0%ae/cat.jpg", "/%e0%80%af.jpg", "/%ff.jpg", "/caf\xe9.jpg",
+	"/%ef%bc%8e%ef%bc%8e/cat.jpg", "/%ef%bc%8fetc.jpg", "/e%CC%81.jpg", "/cat%20dog.jpg", "/cat dog.jpg", "/cat:dog.jpg", "/cat*.jpg", "/cat$.jpg",
+	"/C:/cat.jpg", "/cat@dog.jpg", "/cat,dog.jpg", "/cat;dog.jpg", "/<script>.jpg", "/cat'.jpg", "/cat\".jpg", "/cat|dog.jpg",
+	"/a/b/c/d/e/f/g/h/i.jpg", "/" + strings.Repeat("a", 129) + ".jpg", "/" + strings.Repeat("a/", 200) + "b.jpg",
+	"/" + strings.Repeat("a", 10<<10) + ".jpg", "/" + strings.Repeat("%61", 300) + ".jpg", "/token/cat.jpg", "/robots.txt/cat.jpg",
+	"/_health/cat.jpg", "/token.jpg", "/favicon.ico/x.jpg", "/" + strings.Repeat(strings.Repeat("a", 100)+"/", 3) + "b.jpg",
+}
+
+func TestParseRequestHostile(t *testing.T) {
+	for _, path := range hostilePaths {
+		t.Run(path[:min(40, len(path))], func(t *testing.T) {
+			got, err := ParseRequest(path, "", defaultIgnore)
+			if status, _ := StatusOf(err); err == nil || got != (Request{}) || (status != 404 && status != 400) {
+				t.Errorf("got %+v, %v, which is a %d", got, err, status)
+			}
+		})
+	}
+}
+
+func TestUploadID(t *testing.T) {
+	tests := map[string]string{
+		"/cat": "cat", "/cat.jpg": "cat", "/cat.JPEG": "cat", "/cat.v2": "cat.v2", "/cat.auto": "cat.auto",
+		"/cat_300_200.jpg": "cat_300_200", "/a/b.webp": "a/b", "/k%C3%A4tzchen": "kätzchen",
+	}
+	for path, want := range tests {
+		if got, err := uploadID(path); err != nil || got != want {
+			t.Errorf("%s: %q, %v; want %q", path, got, err, want)
+		}
+	}
+	for _, path := range hostilePaths {
+		if strings.HasPrefix(path, "/token.") {
+			continue // without the extension it is reserved, which the loop below covers
+		}
+		if id, err := uploadID(path); err == nil {
+			t.Errorf("%.60q is taken as %q", path, id)
+		}
+	}
+	for _, path := range []string{"/token", "/token.jpg", "/_health", "/robots.txt"} {
+		if id, err := uploadID(path); err == nil {
+			t.Errorf("%s is reserved and was taken as %q", path, id)
+		}
+	}
+}
+
+// FuzzParseRequest holds that whatever is accepted names a source within the grammar, and that the canonical URL reads the
+// same again.
+func FuzzParseRequest(f *testing.F) {
+	f.Add("/cat_300_200_2x.webp", "fit=crop&v=1")
+	f.Add("/k%C3%A4tzchen.jpg", "allow_webp=true&quality=7")
+	for _, path := range hostilePaths {
+		f.Add(path, "")
+	}
+	f.Fuzz(func(t *testing.T, path, query string) {
+		r, err := ParseRequest(path, query, defaultIgnore)
+		if err != nil {
+			if status, _ := StatusOf(err); status != 400 && status != 404 {
+				t.Fatalf("%q?%q: status %d for %v", path, query, status, err)
+			}
+			return
+		}
+		if err := origin.CheckID(r.Source); err != nil {
+			t.Fatalf("%q gives the id %q: %v", path, r.Source, err)
+		}
+		size := r.Spec.Size()
+		if size == "" {
+			size = "_0_0"
+		}
+		_, options, _ := strings.Cut(r.Spec.String(), "?")
+		canonical := "/" + encodeID(r.Source) + size + "." + r.Spec.Format.Ext()
+		again, err := ParseRequest(canonical, options, nil)
+		if err != nil || again.Source != r.Source || again.Spec != r.Spec {
+			t.Fatalf("%q?%q reads as %+v, but its canonical %q?%q as %+v, %v", path, query, r, canonical, options, again, err)
+		}
+	})
+}

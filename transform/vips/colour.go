@@ -1,0 +1,115 @@
+package vips
+
+import (
+	libvips "github.com/cshum/vipsgen/vips816"
+)
+
+// normalise brings the picture to 8 bits a channel of RGB or grey, with alpha or without. An embedded profile is applied at
+// once where the pixels have to change anyway (CMYK, 16 bits); for the rest it waits until the picture is small.
+func (r *render) normalise() error {
+	if err := r.dropBands(); err != nil {
+		return malformed(err)
+	}
+	space := r.image.Interpretation()
+	switch {
+	case r.image.BandFormat() == libvips.BandFormatUchar && (space == libvips.InterpretationSrgb ||
+		space == libvips.InterpretationRgb || space == libvips.InterpretationBW):
+		return nil
+	case space == libvips.InterpretationCmyk || r.image.HasICCProfile():
+		if r.toSRGB() == nil {
+			return nil
+		}
+		// A profile that cannot be used is as good as none.
+		r.forgetProfile()
+	}
+	target := libvips.InterpretationSrgb
+	if r.grey() {
+		target = libvips.InterpretationBW
+	}
+	if err := r.image.Colourspace(target, nil); err != nil {
+		return malformed(err)
+	}
+	if r.image.BandFormat() != libvips.BandFormatUchar {
+		if err := r.image.Cast(libvips.BandFormatUchar, nil); err != nil {
+			return malformed(err)
+		}
+	}
+	return nil
+}
+
+// profile turns what the source calls red, green and blue into sRGB's. The picture is small by now; shrinking it before or
+// after makes no visible difference, since profiles of 8-bit pictures are about as bent as sRGB.
+func (r *render) profile() error {
+	if !r.image.HasICCProfile() {
+		return nil
+	}
+	if r.toSRGB() != nil {
+		r.forgetProfile()
+	}
+	return nil
+}
+
+// toSRGB applies the embedded profile, or one of common inks for CMYK without, by relative colorimetry with black point
+// compensation. Greys come back as greys.
+func (r *render) toSRGB() error {
+	grey := r.grey()
+	o := libvips.IccTransformOptions{Embedded: true, Intent: libvips.IntentRelative, BlackPointCompensation: true, Depth: 8}
+	if r.image.Interpretation() == libvips.InterpretationCmyk {
+		o.InputProfile = "cmyk"
+	}
+	if err := r.image.IccTransform("srgb", &o); err != nil {
+		return err
+	}
+	// From here on the attached profile is sRGB itself.
+	r.forgetProfile()
+	if grey {
+		return r.image.Colourspace(libvips.InterpretationBW, nil)
+	}
+	return nil
+}
+
+func (r *render) forgetProfile() {
+	if r.image.HasICCProfile() {
+		_ = r.image.RemoveICCProfile() // fails only when there is none
+	}
+}
+
+// grey tells whether the picture has brightness only.
+func (r *render) grey() bool {
+	switch r.image.Interpretation() {
+	case libvips.InterpretationBW, libvips.InterpretationGrey16:
+		return true
+	case libvips.InterpretationMultiband, libvips.InterpretationMatrix, libvips.InterpretationHistogram:
+		return r.image.Bands() < 3
+	}
+	return false
+}
+
+// dropBands takes off what is neither colour nor the first alpha, as some TIFFs have, and gives unnamed bands a meaning.
+func (r *render) dropBands() error {
+	colours := 3
+	switch {
+	case r.grey():
+		colours = 1
+	case r.image.Interpretation() == libvips.InterpretationCmyk:
+		colours = 4
+	}
+	if r.image.Bands() > colours+1 {
+		if err := r.image.ExtractBand(0, &libvips.ExtractBandOptions{N: colours + 1}); err != nil {
+			return err
+		}
+	}
+	if r.image.IsColorSpaceSupported() {
+		return nil
+	}
+	space := libvips.InterpretationSrgb
+	if colours == 1 {
+		space = libvips.InterpretationBW
+	}
+	named, err := r.image.Copy(&libvips.CopyOptions{Interpretation: space})
+	if err != nil {
+		return err
+	}
+	r.replace(named)
+	return nil
+}

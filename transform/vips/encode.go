@@ -1,0 +1,123 @@
+package vips
+
+import (
+	"fmt"
+
+	libvips "github.com/cshum/vipsgen/vips816"
+
+	"deckle/transform"
+)
+
+// Effort is how hard each encoder tries to make files small. 0 stands for the default, which is the point beyond which
+// another percent of bytes costs a tenth of the CPU and more.
+type Effort struct {
+	WebP int // 1-6
+	AVIF int // 1-9
+	HEIC int // 1-9
+	JXL  int // 1-9
+	GIF  int // 1-10
+	PNG  int // 1-9, zlib's level
+}
+
+var defaultEffort = Effort{WebP: 2, AVIF: 2, HEIC: 2, JXL: 3, GIF: 3, PNG: 6}
+
+// complete fills in the defaults and checks the bounds.
+func (e Effort) complete() (Effort, error) {
+	d := defaultEffort
+	for _, row := range []struct {
+		name   string
+		value  *int
+		preset int
+		most   int
+	}{
+		{"webp", &e.WebP, d.WebP, 6}, {"avif", &e.AVIF, d.AVIF, 9}, {"heic", &e.HEIC, d.HEIC, 9},
+		{"jxl", &e.JXL, d.JXL, 9}, {"gif", &e.GIF, d.GIF, 10}, {"png", &e.PNG, d.PNG, 9},
+	} {
+		if *row.value == 0 {
+			*row.value = row.preset
+		}
+		if *row.value < 1 || *row.value > row.most {
+			return Effort{}, fmt.Errorf("effort of %s is %d: it is 1 to %d", row.name, *row.value, row.most)
+		}
+	}
+	return e, nil
+}
+
+// autoQuality is what quality auto means, per format: about the same to the eye.
+var autoQuality = map[transform.Format]int{
+	transform.JPEG: 80, transform.WebP: 80, transform.AVIF: 60, transform.HEIC: 60, transform.JXL: 80,
+}
+
+// maxOwnQuality caps the quality that a JPEG keeps of its own when it is rendered to JPEG: above it the bytes grow and the
+// picture does not.
+const maxOwnQuality = 85
+
+// quality resolves auto.
+func (r *render) quality() int {
+	switch {
+	case r.spec.Quality > 0:
+		return r.spec.Quality
+	case r.format == transform.JPEG && r.header.Quality > 0:
+		return min(r.header.Quality, maxOwnQuality)
+	}
+	return autoQuality[r.format]
+}
+
+// encode writes img as f. Nothing but pixels is written.
+func (e *Engine) encode(img *libvips.Image, f transform.Format, quality int) ([]byte, error) {
+	body, err := e.encoder(img, f, quality)
+	if err != nil {
+		// The decoder runs while the encoder pulls, and is the one with something to complain about.
+		return nil, fmt.Errorf("encode %s: %w", f, malformed(err))
+	}
+	return body, nil
+}
+
+// encoder is the table of encoders: a format, the libvips operation that writes it and its settings.
+func (e *Engine) encoder(img *libvips.Image, f transform.Format, quality int) ([]byte, error) {
+	const keep = libvips.KeepNone
+	switch f {
+	case transform.JPEG:
+		return img.JpegsaveBuffer(&libvips.JpegsaveBufferOptions{
+			Q: quality, OptimizeCoding: true, Interlace: !e.baseline, Keep: keep,
+		})
+	case transform.PNG:
+		return img.PngsaveBuffer(&libvips.PngsaveBufferOptions{Compression: e.effort.PNG, Filter: libvips.PngFilterAll, Keep: keep})
+	case transform.WebP:
+		return img.WebpsaveBuffer(&libvips.WebpsaveBufferOptions{Q: quality, Effort: e.effort.WebP, Keep: keep})
+	case transform.AVIF:
+		return img.HeifsaveBuffer(&libvips.HeifsaveBufferOptions{
+			Q: quality, Bitdepth: 8, Compression: libvips.HeifCompressionAv1, Effort: e.effort.AVIF, Keep: keep,
+		})
+	case transform.HEIC:
+		return img.HeifsaveBuffer(&libvips.HeifsaveBufferOptions{
+			Q: quality, Bitdepth: 8, Compression: libvips.HeifCompressionHevc, Effort: e.effort.HEIC, Keep: keep,
+		})
+	case transform.GIF:
+		return img.GifsaveBuffer(&libvips.GifsaveBufferOptions{Dither: 1, Effort: e.effort.GIF, Bitdepth: 8, Keep: keep})
+	case transform.JXL:
+		return img.JxlsaveBuffer(&libvips.JxlsaveBufferOptions{Q: quality, Effort: e.effort.JXL, Keep: keep})
+	case transform.TIFF:
+		return img.TiffsaveBuffer(&libvips.TiffsaveBufferOptions{
+			Compression: libvips.TiffCompressionDeflate, Predictor: libvips.TiffPredictorHorizontal, Keep: keep,
+		})
+	}
+	return nil, fmt.Errorf("%w: %s", transform.ErrFormat, f)
+}
+
+// probe finds out which formats can be written, by writing each: an encoder that libheif or libvips was built without shows
+// only then.
+func (e *Engine) probe() map[transform.Format]bool {
+	writes := map[transform.Format]bool{}
+	var r render
+	defer r.close()
+	const side = 16
+	if err := r.adopt(make([]byte, 3*side*side), side, side, 3); err != nil {
+		return writes
+	}
+	for _, f := range transform.OutputFormats() {
+		_, err := e.encoder(r.image, f, 50)
+		writes[f] = err == nil
+	}
+	return writes
+}
