@@ -40,7 +40,8 @@ func TestSameSeedSameOrder(t *testing.T) {
 		}
 		return first
 	}
-	if order(1) != order(1) || order(1) == order(2) {
+	one, again, two := order(1), order(1), order(2)
+	if one != again || one == two {
 		t.Error("the order does not follow the seed")
 	}
 }

@@ -98,7 +98,7 @@ func (b *bench) mustSend(id, token string, body []byte) Receipt {
 // stored returns what the store holds under id, nil when nothing.
 func (b *bench) stored(id string) []byte {
 	b.t.Helper()
-	object, err := b.store.Store.Open(b.t.Context(), id, origin.Range{})
+	object, err := b.store.Open(b.t.Context(), id, origin.Range{})
 	if errors.Is(err, origin.ErrNotFound) {
 		return nil
 	}

@@ -171,7 +171,7 @@ func FuzzToken(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, token string) {
 		if token == good {
-			t.Skip("the token itself, which no fuzzer finds")
+			return
 		}
 		_, err := b.Receive(t.Context(), Upload{ID: "cat", Token: token, Body: unread{t}})
 		if !errors.Is(err, ErrToken) {

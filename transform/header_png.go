@@ -149,16 +149,7 @@ func afterNULs(body []byte, n int) []byte {
 
 // inflate measures a zlib stream without keeping it. A broken one is no fault: decoders leave such a profile or text out.
 func (r *pngReader) inflate(stream []byte) error {
-	var err error
-	r.stream.Reset(stream)
-	if r.inflater == nil {
-		r.inflater, err = zlib.NewReader(&r.stream)
-	} else {
-		err = r.inflater.(zlib.Resetter).Reset(&r.stream, nil)
-	}
-	if err != nil {
-		return nil
-	}
+	err := r.open(stream)
 	for err == nil {
 		var n int
 		n, err = r.inflater.Read(r.scratch[:])
@@ -167,4 +158,14 @@ func (r *pngReader) inflate(stream []byte) error {
 		}
 	}
 	return nil
+}
+
+// open makes inflater read a zlib stream. There is one for all streams, as it takes most of the memory that a PNG is read with.
+func (r *pngReader) open(stream []byte) (err error) {
+	r.stream.Reset(stream)
+	if r.inflater == nil {
+		r.inflater, err = zlib.NewReader(&r.stream)
+		return err
+	}
+	return r.inflater.(zlib.Resetter).Reset(&r.stream, nil)
 }

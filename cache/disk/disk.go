@@ -47,7 +47,7 @@ const (
 type Tier struct {
 	root  *os.Root
 	limit int64
-	used  atomic.Int64 // bytes, as the last sweep counted them and calls changed them since
+	used  usage
 	write func(f *os.File, data []byte) error
 
 	stop    context.CancelFunc
@@ -99,14 +99,14 @@ func (t *Tier) Close() error {
 
 // Stats are figures of a tier at one moment.
 type Stats struct {
-	Bytes  int64  // of files, each rounded up to blocks of 4 KiB; too low until the first sweep has counted
+	Bytes  int64  // of files, each rounded up to blocks of 4 KiB; what is there at the start, after the first sweep only
 	Limit  int64  // bytes
 	Sweeps uint64 // since the start
 }
 
 // Stats returns the tier's figures.
 func (t *Tier) Stats() Stats {
-	return Stats{Bytes: t.used.Load(), Limit: t.limit, Sweeps: t.sweeps.Load()}
+	return Stats{Bytes: t.used.taken(), Limit: t.limit, Sweeps: t.sweeps.Load()}
 }
 
 func folder(source string) string {
@@ -181,28 +181,19 @@ func (t *Tier) Set(ctx context.Context, k cache.Key, e *cache.Entry) error {
 	if size > t.maxEntry() {
 		return cache.ErrTooLarge
 	}
-	if err := t.reserve(size); err != nil {
-		return err
-	}
-	replaced, err := t.store(file(k), data)
-	if err != nil {
-		t.used.Add(-size)
-		return fmt.Errorf("store entry: %w", err)
-	}
-	t.used.Add(-replaced)
-	return nil
-}
-
-// reserve counts size as used, unless that would pass the limit, and asks for a sweep in good time.
-func (t *Tier) reserve(size int64) error {
-	used := t.used.Add(size)
-	if used > t.sweepAbove() {
+	taken, ok := t.used.reserve(size, t.limit)
+	if taken > t.sweepAbove() {
 		t.askSweep()
 	}
-	if used > t.limit {
-		t.used.Add(-size)
+	if !ok {
 		return ErrFull
 	}
+	replaced, err := t.store(file(k), data)
+	t.used.settle(size, err == nil)
+	if err != nil {
+		return fmt.Errorf("store entry: %w", err)
+	}
+	t.used.remove(replaced)
 	return nil
 }
 
@@ -266,7 +257,7 @@ func (t *Tier) remove(name string) error {
 		return nil
 	}
 	if err == nil {
-		t.used.Add(-onDisk(info.Size()))
+		t.used.remove(onDisk(info.Size()))
 	}
 	return err
 }

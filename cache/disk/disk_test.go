@@ -84,6 +84,7 @@ func awaitSweeps(t *testing.T, tier *Tier, n uint64) {
 func TestRestart(t *testing.T) {
 	dir := t.TempDir()
 	tier := open(t, dir, 1<<30)
+	awaitSweeps(t, tier, 0)
 	for i := range 20 {
 		set(t, tier, nth(i), 10_000)
 	}
@@ -246,7 +247,7 @@ func TestForeignFilesAreLeftAlone(t *testing.T) {
 	if err := tier.Purge(t.Context(), nth(0).Source); err != nil {
 		t.Fatal(err)
 	}
-	tier.used.Add(190_000) // as if full
+	tier.used.settle(-190_000, false) // as if full
 	tier.sweep(t.Context())
 	for _, name := range foreign {
 		if _, err := os.Stat(filepath.Join(dir, name)); err != nil {

@@ -3,6 +3,7 @@ package disk
 import (
 	"context"
 	"io/fs"
+	"math"
 	"path"
 	"slices"
 	"time"
@@ -46,7 +47,7 @@ func (t *Tier) sweepOnDemand(ctx context.Context) {
 // sweep counts the tier and removes the oldest entries if it is too full. What it cannot read it leaves alone: the next
 // sweep meets it again.
 func (t *Tier) sweep(ctx context.Context) {
-	before := t.used.Load()
+	t.used.beginCount()
 	var total int64
 	sizes := make(map[int64]int64) // by age step
 	t.walk(ctx, func(_ string, info fs.FileInfo) {
@@ -55,14 +56,15 @@ func (t *Tier) sweep(ctx context.Context) {
 		sizes[step(info)] += size
 	})
 	if ctx.Err() != nil {
+		t.used.cancelCount()
 		return
 	}
-	// Adding the difference keeps what was stored while the tree was walked. Some of it may be counted twice, until the
-	// next sweep.
-	if used := t.used.Add(total - before); used <= t.sweepAbove() {
+	t.used.endCount(total)
+	taken := t.used.taken()
+	if taken <= t.sweepAbove() {
 		return
 	}
-	excess := total - t.limit/100*sweepTo
+	excess := taken - t.limit/100*sweepTo
 	newest := newestToGo(sizes, excess)
 	t.walk(ctx, func(name string, info fs.FileInfo) {
 		at := step(info)
@@ -77,19 +79,20 @@ func (t *Tier) sweep(ctx context.Context) {
 
 func step(info fs.FileInfo) int64 { return info.ModTime().UnixNano() / int64(ageStep) }
 
-// newestToGo returns the step up to which sizes add up to excess.
+// newestToGo returns the step up to which sizes add up to excess, or the last one if they do not.
 func newestToGo(sizes map[int64]int64, excess int64) int64 {
 	steps := make([]int64, 0, len(sizes))
 	for at := range sizes {
 		steps = append(steps, at)
 	}
 	slices.Sort(steps)
-	for _, at := range steps {
-		if excess -= sizes[at]; excess <= 0 {
-			return at
+	newest := int64(math.MinInt64)
+	for _, newest = range steps {
+		if excess -= sizes[newest]; excess <= 0 {
+			break
 		}
 	}
-	return 0
+	return newest
 }
 
 // walk calls visit with every file that has the name of an entry, and removes folders of sources that turn out empty. One

@@ -185,7 +185,9 @@ func (s *settings) resolve() (*configuration, error) {
 }
 
 func (s *settings) resolveStores(r *reader, c *configuration) {
-	under := func(name string) string { return (&url.URL{Scheme: "file", Path: filepath.Join(c.data, name)}).String() }
+	under := func(name string) string {
+		return (&url.URL{Scheme: "file", Path: filepath.Join(c.data, name)}).String()
+	}
 	for _, entry := range list(fallback(s.Origin, under("originals"))) {
 		prefix, at := "", entry
 		if before, after, found := strings.Cut(entry, "="); found && !strings.ContainsAny(before, ":?") {

@@ -1,6 +1,7 @@
 package vips
 
 import (
+	"bytes"
 	"image"
 
 	libvips "github.com/cshum/vipsgen/vips816"
@@ -66,16 +67,14 @@ func (r *render) background() error {
 func (r *render) underlay(b transform.Background) error {
 	size := imageSize(r.image)
 	ink := r.ink(b)
-	pixels := make([]byte, 0, size.X*size.Y*len(ink))
-	for range size.X * size.Y {
-		for _, v := range ink {
-			pixels = append(pixels, byte(v))
-		}
+	pixel := make([]byte, len(ink))
+	for i, v := range ink {
+		pixel[i] = byte(v)
 	}
 	top := r.image
 	r.image = nil
 	defer top.Close()
-	if err := r.adopt(pixels, size.X, size.Y, len(ink)); err != nil {
+	if err := r.adopt(bytes.Repeat(pixel, size.X*size.Y), size.X, size.Y, len(ink)); err != nil {
 		return err
 	}
 	space := r.image.Interpretation()

@@ -8,18 +8,21 @@ import (
 	"deckle/transform"
 )
 
-// Effort is how hard each encoder tries to make files small. 0 stands for the default, which is the point beyond which
-// another percent of bytes costs a tenth of the CPU and more.
+// Effort is how hard each encoder tries to make files small. 0 stands for the default. JPEG and TIFF have no such setting,
+// and the HEIC encoder does not listen to it.
 type Effort struct {
 	WebP int // 1-6
 	AVIF int // 1-9
-	HEIC int // 1-9
 	JXL  int // 1-9
 	GIF  int // 1-10
 	PNG  int // 1-9, zlib's level
 }
 
-var defaultEffort = Effort{WebP: 2, AVIF: 2, HEIC: 2, JXL: 3, GIF: 3, PNG: 6}
+// defaultEffort was measured on photo-like pictures 300 and 800 wide, against the next steps up:
+// WebP 2 makes 4-5 % more bytes than 4 for half the CPU. AVIF 1 makes the same bytes as 2 for four fifths, and 3 costs twice
+// as much. JXL 4 is the last below a doubling of the CPU. GIF 5 is the first with a good palette (similarity 0.95 against
+// 0.92 at 800), at 2.3 times the CPU of 3. PNG 4 makes 3 % more bytes than 6 for half the CPU.
+var defaultEffort = Effort{WebP: 2, AVIF: 1, JXL: 4, GIF: 5, PNG: 4}
 
 // complete fills in the defaults and checks the bounds.
 func (e Effort) complete() (Effort, error) {
@@ -30,8 +33,8 @@ func (e Effort) complete() (Effort, error) {
 		preset int
 		most   int
 	}{
-		{"webp", &e.WebP, d.WebP, 6}, {"avif", &e.AVIF, d.AVIF, 9}, {"heic", &e.HEIC, d.HEIC, 9},
-		{"jxl", &e.JXL, d.JXL, 9}, {"gif", &e.GIF, d.GIF, 10}, {"png", &e.PNG, d.PNG, 9},
+		{"webp", &e.WebP, d.WebP, 6}, {"avif", &e.AVIF, d.AVIF, 9}, {"jxl", &e.JXL, d.JXL, 9},
+		{"gif", &e.GIF, d.GIF, 10}, {"png", &e.PNG, d.PNG, 9},
 	} {
 		if *row.value == 0 {
 			*row.value = row.preset
@@ -45,7 +48,7 @@ func (e Effort) complete() (Effort, error) {
 
 // autoQuality is what quality auto means, per format: about the same to the eye.
 var autoQuality = map[transform.Format]int{
-	transform.JPEG: 80, transform.WebP: 80, transform.AVIF: 60, transform.HEIC: 60, transform.JXL: 80,
+	transform.JPEG: 80, transform.WebP: 80, transform.AVIF: 60, transform.HEIC: 50, transform.JXL: 80,
 }
 
 // maxOwnQuality caps the quality that a JPEG keeps of its own when it is rendered to JPEG: above it the bytes grow and the
@@ -91,7 +94,7 @@ func (e *Engine) encoder(img *libvips.Image, f transform.Format, quality int) ([
 		})
 	case transform.HEIC:
 		return img.HeifsaveBuffer(&libvips.HeifsaveBufferOptions{
-			Q: quality, Bitdepth: 8, Compression: libvips.HeifCompressionHevc, Effort: e.effort.HEIC, Keep: keep,
+			Q: quality, Bitdepth: 8, Compression: libvips.HeifCompressionHevc, Effort: 1, Keep: keep,
 		})
 	case transform.GIF:
 		return img.GifsaveBuffer(&libvips.GifsaveBufferOptions{Dither: 1, Effort: e.effort.GIF, Bitdepth: 8, Keep: keep})

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"slices"
 	"strings"
 	"sync"
@@ -95,6 +96,7 @@ func TestErrors(t *testing.T) {
 	png := testimage.PNG(photo)
 	lie := slices.Clone(png)
 	binary.BigEndian.PutUint32(lie[16:], 20000)
+	binary.BigEndian.PutUint32(lie[29:], crc32.ChecksumIEEE(lie[12:29]))
 	wide, err := New(Config{Limits: transform.Limits{SourceBytes: 1 << 20, SourcePixels: 50_000, SourceSide: 1000, OutputSide: 100}})
 	if err != nil {
 		t.Fatal(err)
@@ -132,10 +134,32 @@ func TestErrors(t *testing.T) {
 	}
 }
 
-func TestEffortBounds(t *testing.T) {
-	for _, bad := range []Effort{{WebP: 7}, {AVIF: -1}, {PNG: 10}, {GIF: 11}, {JXL: 10}, {HEIC: 10}} {
-		if _, err := New(Config{Effort: bad}); err == nil {
+// A fault in Go code under a render is that render's error.
+func TestPanicBecomesAnError(t *testing.T) {
+	defer func(before []step) { steps = before }(steps)
+	steps = append(slices.Clone(steps), step{"fault", func(*render) error { panic("fault") }})
+	base := ReadMemory()
+	p, err := engine.Render(context.Background(), testimage.PNG(testimage.Quadrants(20, 20)), transform.Spec{})
+	var fault *transform.PanicError
+	if p != nil || !errors.As(err, &fault) || fault.Value != "fault" {
+		t.Errorf("got %v, %v", p, err)
+	}
+	if now := ReadMemory(); now.Allocs != base.Allocs {
+		t.Errorf("libvips holds %+v, held %+v before", now, base)
+	}
+}
+
+func TestConfigBounds(t *testing.T) {
+	for _, bad := range []Effort{{WebP: 7}, {AVIF: -1}, {PNG: 10}, {GIF: 11}, {JXL: 10}} {
+		if _, err := New(Config{Limits: transform.DefaultLimits(), Effort: bad}); err == nil {
 			t.Errorf("%+v was accepted", bad)
+		}
+	}
+	for _, side := range []int{0, -1, 16384} {
+		limits := transform.DefaultLimits()
+		limits.OutputSide = side
+		if _, err := New(Config{Limits: limits}); err == nil {
+			t.Errorf("output side %d was accepted", side)
 		}
 	}
 }

@@ -54,6 +54,10 @@ func (r *render) load() error {
 	if err := decoders[r.header.Format](r, shrink); err != nil {
 		return err
 	}
+	// The plan sees to it; encoders of HEIF would write it into the file a second time.
+	if err := r.image.RemoveOrientation(); err != nil {
+		return err
+	}
 	loaded := image.Pt(r.image.Width(), r.image.Height())
 	if loaded == size || shrink > 1 && (r.header.Format == transform.JPEG || r.header.Format == transform.WebP) {
 		return nil

@@ -161,6 +161,20 @@ func TestOrientationWithEverything(t *testing.T) {
 	}
 }
 
+// No output may carry the source's orientation on: it would be applied twice.
+func TestOrientationIsNotWritten(t *testing.T) {
+	upright := testimage.Quadrants(160, 100)
+	for orientation := 1; orientation <= 8; orientation++ {
+		source := testimage.WithEXIF(testimage.JPEG(stored(upright, orientation), 95), orientation)
+		for _, f := range transform.OutputFormats() {
+			got := decode(t, mustRender(t, source, transform.Spec{Format: f, Width: 80, Quality: 90}))
+			if want := reference(upright, 80, 50); meanError(got, want) > 6 {
+				t.Errorf("orientation %d as %s: mean error %.1f", orientation, f, meanError(got, want))
+			}
+		}
+	}
+}
+
 func TestRotateThenFlip(t *testing.T) {
 	tl, tr, bl, br := testimage.TopLeft, testimage.TopRight, testimage.BottomLeft, testimage.BottomRight
 	tests := []struct {

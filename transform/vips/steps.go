@@ -15,10 +15,7 @@ import (
 // steps is what happens to a picture between decoder and encoder, in this order. Everything up to turn works on the picture
 // as it is stored: an upright crop is turned back into the stored one, so that the source streams through once, and only the
 // result, which is small, is turned.
-var steps = []struct {
-	name string
-	run  func(*render) error
-}{
+var steps = []step{
 	{"load", (*render).load},             // decode, at the coarsest scale that loses nothing
 	{"normalise", (*render).normalise},   // 8 bits a channel, colour or grey
 	{"crop", (*render).crop},             // the part of the source that is asked for
@@ -29,6 +26,11 @@ var steps = []struct {
 	{"blur", (*render).blur},             // Gaussian
 	{"background", (*render).background}, // colour under transparency
 	{"canvas", (*render).canvas},         // pad to the box
+}
+
+type step struct {
+	name string
+	run  func(*render) error
 }
 
 // render is one rendering under way: what is asked and the picture so far.
@@ -46,14 +48,14 @@ type render struct {
 
 func (r *render) run(ctx context.Context) error {
 	for _, step := range steps {
-		if err := ctx.Err(); err != nil {
+		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
 		if err := step.run(r); err != nil {
 			return fmt.Errorf("%s: %w", step.name, err)
 		}
 	}
-	return ctx.Err()
+	return context.Cause(ctx)
 }
 
 // close gives all memory back at once; nothing is left to the garbage collector.

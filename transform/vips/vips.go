@@ -8,7 +8,7 @@ package vips
 import (
 	"context"
 	"fmt"
-	"runtime"
+	"runtime/debug"
 
 	"deckle/transform"
 )
@@ -19,6 +19,9 @@ type Config struct {
 	Effort   Effort
 	Baseline bool // JPEG: write baseline files, not progressive ones
 }
+
+// maxOutputSide is what WebP can hold, pixels (RFC 9649, section 2.7.1.2: fourteen bits).
+const maxOutputSide = 1<<14 - 1
 
 // Engine renders in this process. It is safe for concurrent use; each render takes one thread.
 type Engine struct {
@@ -34,6 +37,9 @@ var _ transform.Engine = (*Engine)(nil)
 func New(c Config) (*Engine, error) {
 	if err := start(); err != nil {
 		return nil, err
+	}
+	if c.Limits.OutputSide < 1 || c.Limits.OutputSide > maxOutputSide {
+		return nil, fmt.Errorf("the output side is limited to %d pixels: it is 1 to %d", c.Limits.OutputSide, maxOutputSide)
 	}
 	effort, err := c.Effort.complete()
 	if err != nil {
@@ -52,7 +58,7 @@ func (e *Engine) Render(ctx context.Context, source []byte, spec transform.Spec)
 	// A fault in the binding costs this render, not the process.
 	defer func() {
 		if fault := recover(); fault != nil {
-			p, err = nil, fmt.Errorf("render: panic: %v", fault)
+			p, err = nil, &transform.PanicError{Value: fault, Stack: debug.Stack()}
 		}
 	}()
 	header, err := e.check(source)
@@ -74,7 +80,6 @@ func (e *Engine) Render(ctx context.Context, source []byte, spec transform.Spec)
 	if err != nil {
 		return nil, err
 	}
-	runtime.KeepAlive(source)
 	return &transform.Picture{
 		Body: body, Format: format, Width: r.image.Width(), Height: r.image.Height(), Frames: 1, Source: header,
 	}, nil

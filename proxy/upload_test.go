@@ -1,0 +1,133 @@
+package proxy
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"mime/multipart"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"deckle/ingest"
+	"deckle/origin"
+	"deckle/transform"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func form(t *testing.T, parts ...string) (body io.Reader, contentType string) {
+	t.Helper()
+	var b bytes.Buffer
+	w := multipart.NewWriter(&b)
+	for i := 0; i < len(parts); i += 2 {
+		part, err := w.CreateFormFile(parts[i], "cat.jpg")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.WriteString(part, parts[i+1]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return &b, w.FormDataContentType()
+}
+
+func TestUpload(t *testing.T) {
+	e := newEdge(t)
+	big := strings.Repeat("x", 3<<20) // beyond what is read before the handler runs
+	small, smallType := form(t, "image", "bytes")
+	large, largeType := form(t, "note", "first", "image", big, "after", "ignored")
+	tests := []struct {
+		name, target string
+		body         io.Reader
+		contentType  string
+		want         ingest.Upload
+		received     string
+	}{
+		{"raw", "/cat", strings.NewReader("bytes"), "image/jpeg", ingest.Upload{ID: "cat"}, "bytes"},
+		{"raw and large", "/cat.jpg", strings.NewReader(big), "", ingest.Upload{ID: "cat"}, big},
+		{"form", "/a/b.webp", small, smallType, ingest.Upload{ID: "a/b"}, "bytes"},
+		{"large form", "/cat_300_200.png", large, largeType, ingest.Upload{ID: "cat_300_200"}, big},
+		{"crop", "/cat?x=1&y=2&width=3&height=4", strings.NewReader("bytes"), "", ingest.Upload{ID: "cat", Crop: transform.Crop{X: 1, Y: 2, W: 3, H: 4}}, "bytes"},
+		{"chunked", "/cat", io.MultiReader(strings.NewReader("by"), strings.NewReader("tes")), "", ingest.Upload{ID: "cat"}, "bytes"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			got := e.send("POST", test.target, test.body, "X-Token", "secret", "Content-Type", test.contentType)
+			got.want(t, 200, "Content-Type", "application/json", "Cache-Control", "no-store")
+			test.want.Token = "secret"
+			e.uploads.mu.Lock()
+			defer e.uploads.mu.Unlock()
+			e.uploads.upload.Body = nil
+			if diff := cmp.Diff(test.want, e.uploads.upload); diff != "" {
+				t.Error(diff)
+			}
+			if string(e.uploads.body) != test.received {
+				t.Errorf("%d bytes were received, want %d", len(e.uploads.body), len(test.received))
+			}
+			var said map[string]any
+			if err := json.Unmarshal([]byte(got.body), &said); err != nil {
+				t.Fatal(err)
+			}
+			if said["status"] != "OK" || said["id"] != test.want.ID || said["original_height"] != 5.0 || said["original_width"] != 7.0 {
+				t.Errorf("answer %s", got.body)
+			}
+		})
+	}
+}
+
+func TestUploadRefused(t *testing.T) {
+	e := newEdge(t)
+	noImage, noImageType := form(t, "picture", "bytes")
+	tests := []struct {
+		name, target, contentType string
+		body                      io.Reader
+		err                       error
+		status                    int
+	}{
+		{"bad id", "/%2e%2e/cat", "", strings.NewReader("x"), nil, 404},
+		{"reserved", "/token", "", strings.NewReader("x"), nil, 404},
+		{"no image part", "/cat", noImageType, noImage, nil, 400},
+		{"no boundary", "/cat", "multipart/form-data", strings.NewReader("x"), nil, 400},
+		{"half a crop", "/cat?x=1", "", strings.NewReader("x"), nil, 400},
+		{"bad crop", "/cat?x=1&y=1&width=0&height=1", "", strings.NewReader("x"), nil, 400},
+		{"bad token", "/cat", "", strings.NewReader("x"), ingest.ErrToken, 403},
+		{"used token", "/cat", "", strings.NewReader("x"), ingest.ErrUsed, 403},
+		{"exists", "/cat", "", strings.NewReader("x"), ingest.ErrExists, 403},
+		{"too large", "/cat", "", strings.NewReader(strings.Repeat("x", 1<<20)), ingest.ErrTooLarge, 413},
+		{"too many pixels", "/cat", "", strings.NewReader("x"), transform.ErrLimit, 413},
+		{"no picture", "/cat", "", strings.NewReader("x"), transform.ErrUnsupported, 415},
+		{"busy", "/cat", "", strings.NewReader("x"), ingest.ErrBusy, 503},
+		{"store away", "/cat", "", strings.NewReader("x"), origin.ErrUnavailable, 503},
+		{"fault", "/cat", "", strings.NewReader("x"), errors.New("/srv/secret is full"), 500},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			e.uploads.err = test.err
+			got := e.send("POST", test.target, test.body, "Content-Type", test.contentType)
+			got.want(t, test.status, "Content-Type", "application/problem+json", "Cache-Control", "no-store")
+			if strings.Contains(got.body, "secret") {
+				t.Errorf("the client is told the cause: %s", got.body)
+			}
+		})
+	}
+}
+
+// TestUploadTooSlow: a body that drips is given up, by the clock of the reader and not of the test.
+func TestUploadTooSlow(t *testing.T) {
+	near, far := net.Pipe()
+	defer func() { _, _ = near.Close(), far.Close() }()
+	body := &incoming{body: strings.NewReader("drip"), conn: near, begin: time.Now().Add(-slowGrace - time.Second), total: 100}
+	if _, err := io.ReadAll(body); !errors.Is(err, errSlow) {
+		t.Errorf("got %v, want errSlow", err)
+	}
+	body.begin, body.total = time.Now().Add(-slowGrace-time.Second), 1<<20
+	if read, err := io.ReadAll(body); err != nil || string(read) != "drip" {
+		t.Errorf("a body that keeps the rate: %q, %v", read, err)
+	}
+}
