@@ -25,7 +25,9 @@ func TestMain(m *testing.M) {
 		return
 	}
 	// The servers that the tests start: fasthttp's pool wakes up every ten seconds to see that it was stopped.
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"))
+	goleak.VerifyTestMain(m,
+		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"),
+		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"))
 }
 
 // imageServer counts what it is asked for.

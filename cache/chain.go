@@ -192,7 +192,7 @@ func (c *Chain) Close(ctx context.Context) error {
 	c.mu.Lock()
 	first := !c.closed
 	c.closed = true
-	c.landed.clear()
+	c.landed.clear(c.forget)
 	c.mu.Unlock()
 	if first {
 		go c.drain()

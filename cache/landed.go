@@ -47,10 +47,12 @@ func (l *landed) pop() *flight {
 	return f
 }
 
-// clear drops everything and is followed by no keep.
-func (l *landed) clear() {
+// clear gives everything up to forget, and is followed by no keep.
+func (l *landed) clear(forget func(*flight)) {
 	l.timer.Stop()
-	l.queue, l.bytes = nil, 0
+	for len(l.queue) > 0 {
+		forget(l.pop())
+	}
 }
 
 // expire gives up the flights whose time is over.

@@ -6,12 +6,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"image"
 	"io"
-	"os"
-	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"testing/iotest"
 	"time"
@@ -164,6 +160,10 @@ func TestRefused(t *testing.T) {
 			fault: func(b *bench) { b.engine.err = transform.ErrBusy }, want: transform.ErrBusy,
 		},
 		{
+			name: "commit of a crop fails", body: body(photo(1)), crop: transform.Crop{W: 9, H: 9},
+			fault: func(b *bench) { b.store.beforeCommit = full }, want: fault,
+		},
+		{
 			name: "crop too large", body: body(photo(1)), crop: transform.Crop{W: 64, H: 48},
 			fault: func(b *bench) { b.config.Limits.SourceBytes = int64(len(photo(1))) }, want: transform.ErrLimit,
 		},
@@ -299,131 +299,5 @@ func TestReplace(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{"cat"}, b.purged); diff != "" {
 		t.Errorf("purged (-want +got):\n%s", diff)
-	}
-}
-
-func TestCrop(t *testing.T) {
-	jpeg := testimage.JPEG(testimage.Quadrants(40, 30), 80)
-	for _, row := range []struct {
-		name   string
-		body   []byte
-		cannot transform.Format
-		want   transform.Spec
-	}{
-		{"jpeg", jpeg, 0, transform.Spec{Format: transform.JPEG, Quality: 95}},
-		{"png", testimage.PNG(testimage.Quadrants(40, 30)), 0, transform.Spec{Format: transform.PNG}},
-		{"what cannot be written", jpeg, transform.JPEG, transform.Spec{Format: transform.PNG}},
-	} {
-		t.Run(row.name, func(t *testing.T) {
-			b := newBench(t)
-			b.engine.cannot = row.cannot
-			row.want.Crop = transform.Crop{X: 10, Y: 5, W: 20, H: 100} // reaches beyond the lower edge
-			token := b.token("cat", false)
-			send := func() Receipt {
-				got, err := b.Receive(t.Context(), Upload{ID: "cat", Token: token, Body: bytes.NewReader(row.body), Crop: row.want.Crop})
-				if err != nil {
-					t.Fatal(err)
-				}
-				return got
-			}
-			got := send()
-			stored := b.stored("cat")
-			want := Receipt{
-				ID: "cat", Version: got.Version, SHA256: sha(stored), Bytes: int64(len(stored)),
-				Format: row.want.Format, Width: 20, Height: 25,
-			}
-			if diff := cmp.Diff(want, got); diff != "" {
-				t.Errorf("receipt (-want +got):\n%s", diff)
-			}
-			if config, name, err := image.DecodeConfig(bytes.NewReader(stored)); err != nil || name != want.Format.String() || config.Width != 20 || config.Height != 25 {
-				t.Errorf("stored a %s of %dx%d, error %v", name, config.Width, config.Height, err)
-			}
-			if again := send(); again != got {
-				t.Errorf("sent again: %+v, want %+v", again, got)
-			}
-			if diff := cmp.Diff([]transform.Spec{row.want}, b.engine.specs); diff != "" {
-				t.Errorf("rendered (-want +got):\n%s", diff)
-			}
-			b.checkWhole()
-		})
-	}
-}
-
-func TestBusy(t *testing.T) {
-	b := newBench(t, func(c *Config) { c.MaxConcurrent = 1 })
-	token := b.token("cat", false)
-	reading, goOn := make(chan struct{}), make(chan struct{})
-	var first sync.WaitGroup
-	first.Go(func() {
-		wait := readFunc(func([]byte) (int, error) {
-			close(reading)
-			<-goOn
-			return 0, io.EOF
-		})
-		body := io.MultiReader(wait, bytes.NewReader(photo(1)))
-		if _, err := b.Receive(t.Context(), Upload{ID: "cat", Token: token, Body: body}); err != nil {
-			t.Error(err)
-		}
-	})
-	<-reading
-	if _, err := b.Receive(t.Context(), Upload{ID: "dog", Token: token, Body: unread{t}}); !errors.Is(err, ErrBusy) {
-		t.Errorf("%v, want ErrBusy", err)
-	}
-	close(goOn)
-	first.Wait()
-	b.mustSend("dog", b.token("dog", false), photo(1))
-}
-
-// TestOneTokenManyUploads sends different bodies with one token at once: one of them is stored, the others are told.
-func TestOneTokenManyUploads(t *testing.T) {
-	const uploads = 64
-	b := newBench(t, func(c *Config) { c.MaxConcurrent = uploads })
-	token := b.token("cat", true)
-	start := make(chan struct{})
-	receipts := make(chan Receipt, uploads)
-	var senders sync.WaitGroup
-	for i := range uploads {
-		body := photo(uint64(i))
-		senders.Go(func() {
-			<-start
-			receipt, err := b.send("cat", token, body)
-			switch {
-			case err == nil:
-				receipts <- receipt
-			case !errors.Is(err, ErrUsed):
-				t.Errorf("upload %d: %v, want ErrUsed", i, err)
-			}
-		})
-	}
-	close(start)
-	senders.Wait()
-	if len(receipts) != 1 || b.store.commits.Load() != 1 {
-		t.Fatalf("%d receipts and %d commits, want 1 and 1", len(receipts), b.store.commits.Load())
-	}
-	if receipt := <-receipts; receipt.SHA256 != sha(b.stored("cat")) {
-		t.Error("the receipt is not that of the stored bytes")
-	}
-	b.checkWhole()
-}
-
-// TestTokenIsNotStored looks for the token's text in all that was written.
-func TestTokenIsNotStored(t *testing.T) {
-	b := newBench(t)
-	tokens := []string{b.token("cat", false), b.token("dog", false)}
-	b.mustSend("cat", tokens[0], photo(1))
-	files, err := filepath.Glob(filepath.Join(b.dir, "catalog.db*"))
-	if err != nil || len(files) == 0 {
-		t.Fatalf("files of the catalog: %q, %v", files, err)
-	}
-	for _, name := range files {
-		data, err := os.ReadFile(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, token := range tokens {
-			if bytes.Contains(data, []byte(token)) {
-				t.Errorf("%s holds a token", filepath.Base(name))
-			}
-		}
 	}
 }

@@ -3,8 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/url"
-	"os"
 
 	"deckle/cache"
 	"deckle/cache/disk"
@@ -36,12 +36,15 @@ func (c *closers) close() (err error) {
 }
 
 // openOrigins opens the stores of originals and joins them by prefix.
-func openOrigins(ctx context.Context, c *configuration) (*origin.Route, error) {
+func openOrigins(ctx context.Context, c *configuration, ends *closers) (*origin.Route, error) {
 	var rules []origin.Rule
 	for _, o := range c.origins {
 		store, err := openOrigin(ctx, o.at, c)
 		if err != nil {
 			return nil, fmt.Errorf("open origin %s: %w", o.at.Redacted(), err)
+		}
+		if closer, ok := store.(io.Closer); ok {
+			ends.add(closer.Close)
 		}
 		rules = append(rules, origin.Rule{Prefix: o.prefix, Store: store})
 	}
@@ -52,9 +55,6 @@ func openOrigins(ctx context.Context, c *configuration) (*origin.Route, error) {
 func openOrigin(ctx context.Context, at *url.URL, c *configuration) (origin.Reader, error) {
 	switch at.Scheme {
 	case "file":
-		if err := os.MkdirAll(at.Path, 0o755); err != nil {
-			return nil, err
-		}
 		return file.New(at.Path)
 	case "s3":
 		return originS3.New(ctx, at.String())
@@ -97,9 +97,6 @@ func openStore(ctx context.Context, at *url.URL, ends *closers) (cache.Layer, er
 	most, err := humanize.ParseBytes(fallback(at.Query().Get("max"), "20GiB"))
 	if err != nil {
 		return cache.Layer{}, fmt.Errorf("max=%s is no size as in 20GiB", at.Query().Get("max"))
-	}
-	if err := os.MkdirAll(at.Path, 0o755); err != nil {
-		return cache.Layer{}, err
 	}
 	tier, err := disk.New(at.Path, int64(most))
 	if err != nil {

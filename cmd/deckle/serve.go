@@ -79,7 +79,7 @@ func open(ctx context.Context, c *configuration, logTo io.Writer) (*node, error)
 		return n, fmt.Errorf("start libvips: %w", err)
 	}
 	n.gate = transform.NewGate(engine, c.limits, c.renderers, c.queue)
-	sources, err := openOrigins(ctx, c)
+	sources, err := openOrigins(ctx, c, &n.ends)
 	if err != nil {
 		return n, err
 	}
@@ -176,9 +176,9 @@ func (n *node) gauges(m *admin.Metrics) {
 	m.Gauge("deckle_renders_running", "Render slots that are taken.", func() float64 { return float64(n.gate.Running()) })
 	m.Gauge("deckle_backlog_bytes", "Bytes that wait to be written to lower tiers.", func() float64 { return float64(n.chain.Stats().Backlog) })
 	m.Count("deckle_backlog_dropped_total", "Writes to lower tiers dropped because too many waited.", func() float64 { return float64(n.chain.Stats().Dropped) })
-	m.Gauge("deckle_vips_memory_bytes", "Bytes that libvips holds.", func() float64 { return float64(vips.Memory().Bytes) })
-	m.Gauge("deckle_vips_memory_peak_bytes", "Most bytes that libvips has held.", func() float64 { return float64(vips.Memory().Peak) })
-	m.Gauge("deckle_vips_allocations", "Allocations that libvips holds.", func() float64 { return float64(vips.Memory().Allocations) })
+	m.Gauge("deckle_vips_memory_bytes", "Bytes that libvips holds.", func() float64 { return float64(vips.ReadMemory().Bytes) })
+	m.Gauge("deckle_vips_memory_peak_bytes", "Most bytes that libvips has held.", func() float64 { return float64(vips.ReadMemory().Highwater) })
+	m.Gauge("deckle_vips_allocations", "Allocations that libvips holds.", func() float64 { return float64(vips.ReadMemory().Allocs) })
 }
 
 // run serves until ctx ends, then drains: readiness fails first, requests under way end, what waits to be written is written.

@@ -55,7 +55,7 @@ func newPlan(source image.Point, orientation int, spec transform.Spec, limits tr
 	case boxed && spec.Fit == transform.FitCanvas:
 		p.canvas = box
 		p.offset = keep(box, fitted, spec.Gravity).Min
-	case spec.Fit != transform.FitStretch:
+	case !boxed || spec.Fit != transform.FitStretch:
 		fitted = bound(fitted, limits.OutputSide)
 		p.canvas, p.window = fitted, image.Rectangle{Max: fitted}
 	}

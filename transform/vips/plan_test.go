@@ -44,6 +44,7 @@ func TestPlanSizes(t *testing.T) {
 		{"output side, canvas", image.Pt(400, 300), with(transform.FitCanvas, 8192, 8192), image.Pt(4096, 3072), image.Pt(4096, 4096)},
 		{"output side, cover", image.Pt(10, 1000), with(transform.FitCover, 100, 100), image.Pt(41, 4096), image.Pt(41, 4096)},
 		{"output side, enlarged by one side", image.Pt(4, 3), larger(9999, 0), image.Pt(4096, 3072), image.Pt(4096, 3072)},
+		{"output side, stretched by one side", image.Pt(10, 80), with(transform.FitStretch, 1000, 0), image.Pt(512, 4096), image.Pt(512, 4096)},
 		{"a thread fills a box", image.Pt(1, 10000), with(transform.FitCrop, 4096, 4096), image.Pt(4096, 4096), image.Pt(4096, 4096)},
 		{
 			"rotated", image.Pt(400, 300), transform.Spec{Width: 90, Rotate: 90},

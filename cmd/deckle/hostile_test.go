@@ -1,0 +1,121 @@
+package main
+
+import (
+	"bytes"
+	"compress/zlib"
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"deckle/internal/testimage"
+)
+
+// pngFile builds a PNG of an 8-bit grey picture from a declared size and the bytes of its only IDAT.
+func pngFile(width, height uint32, idat []byte, extra ...[]byte) []byte {
+	header := make([]byte, 13)
+	binary.BigEndian.PutUint32(header, width)
+	binary.BigEndian.PutUint32(header[4:], height)
+	header[8] = 8
+	file := append([]byte("\x89PNG\r\n\x1a\n"), chunk("IHDR", header)...)
+	for _, e := range extra {
+		file = append(file, e...)
+	}
+	return append(append(file, chunk("IDAT", idat)...), chunk("IEND", nil)...)
+}
+
+func chunk(kind string, data []byte) []byte {
+	c := binary.BigEndian.AppendUint32(nil, uint32(len(data)))
+	c = append(append(c, kind...), data...)
+	return binary.BigEndian.AppendUint32(c, crc32.ChecksumIEEE(c[4:]))
+}
+
+func deflated(n int) []byte {
+	var b bytes.Buffer
+	w := zlib.NewWriter(&b)
+	if _, err := w.Write(make([]byte, n)); err != nil {
+		panic(err) // a buffer takes everything
+	}
+	if err := w.Close(); err != nil {
+		panic(err)
+	}
+	return b.Bytes()
+}
+
+// hostileFiles are made here: declared sizes that no memory holds, types in disguise, and broken structure.
+func hostileFiles() map[string][]byte {
+	jpeg := testimage.JPEG(testimage.Quadrants(40, 30), 80)
+	huge := chunk("tEXt", nil)
+	binary.BigEndian.PutUint32(huge, 0x7fffffff) // a length that is not there
+	return map[string][]byte{
+		"bomb.png":          pngFile(60000, 60000, deflated(1000)),
+		"lie.png":           pngFile(1<<31-1, 1<<31-1, deflated(10)),
+		"zero.png":          pngFile(0, 10, deflated(10)),
+		"chunk.png":         append([]byte("\x89PNG\r\n\x1a\n"), huge...),
+		"decoy.ppm":         []byte("P6 10 10 255\n" + string(make([]byte, 300))),
+		"decoy.hdr":         []byte("#?RADIANCE\nFORMAT=32-bit_rle_rgbe\n\n-Y 4 +X 4\n" + string(make([]byte, 64))),
+		"decoy.svg":         []byte(`<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><script>alert(1)</script></svg>`),
+		"decoy.pdf":         []byte("%PDF-1.4\n1 0 obj\n<<>>\nendobj\n"),
+		"decoy.mat":         append([]byte("MATLAB 5.0 MAT-file"), make([]byte, 200)...),
+		"page.html":         []byte("<!DOCTYPE html><script>alert(1)</script>"),
+		"empty":             {},
+		"one":               {0xff},
+		"cut.jpg":           jpeg[:30],
+		"gif43.gif":         []byte("GIF89a\xff\xff\xff\xff\x80\x00\x00\x00\x00\x00\xff\xff\xff!\xf9\x04\x01\x00\x00\x00\x00,\x00\x00\x00\x00\xff\xff\xff\xff\x00\x02\x02D\x01\x00;"),
+		"scans.jpg":         append(append([]byte{}, jpeg[:len(jpeg)-2]...), bytes.Repeat([]byte("\xff\xda\x00\x08\x01\x01\x00\x00\x3f\x00"), 3000)...),
+		"bmp.bmp":           append([]byte("BM"), bytes.Repeat([]byte{0xff}, 60)...),
+		"tiff.tif":          []byte("II*\x00\x08\x00\x00\x00\x01\x00\x00\x01\x04\x00\x01\x00\x00\x00\xff\xff\xff\x7f\x08\x00\x00\x00"),
+		"webp.webp":         []byte("RIFF\xff\xff\xff\x7fWEBPVP8X\x0a\x00\x00\x00\x00\x00\x00\x00\xff\xff\xff\xff\xff\xff"),
+		"avif.avif":         []byte("\x00\x00\x00\x18ftypavif\x00\x00\x00\x00avifmif1\x00\x00\x00\x00meta"),
+		"negative-size.bmp": append([]byte("BM\x46\x00\x00\x00\x00\x00\x00\x00\x36\x00\x00\x00\x28\x00\x00\x00\xff\xff\xff\xff\xff\xff\xff\x7f\x01\x00\x18\x00"), make([]byte, 32)...),
+	}
+}
+
+// TestHostileFiles drops hostile files into the store, as an upstream might hold them, and asks for renderings: each is
+// refused with a 4xx, none is passed on, and the server goes on. Pictures known to be hostile or odd from other projects join
+// in where they are kept beside the repository; some of those are harmless and may be rendered.
+func TestHostileFiles(t *testing.T) {
+	data := t.TempDir()
+	d := start(t, "--data", data)
+	d.upload("cat", testimage.JPEG(testimage.Quadrants(40, 30), 80), false)
+	for name, file := range hostileFiles() {
+		if err := os.WriteFile(filepath.Join(data, "originals", name), file, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		for _, suffix := range []string{"_100_100.webp", ".png", ".jpg"} {
+			if got := d.get("/" + name + suffix); got.status < 400 || got.status > 499 {
+				t.Errorf("%s%s: %d %v, want a refusal", name, suffix, got.status, got.err)
+			}
+		}
+		token, _ := d.token("up/"+name, false)
+		if got := request("POST", d.edge+"/up/"+name, bytes.NewReader(file), "X-Token", token); got.status < 400 || got.status > 499 {
+			t.Errorf("upload of %s: %d %v %s", name, got.status, got.err, got.body)
+		}
+	}
+	kept, err := filepath.Glob("../../../shared/corpus/hostile/*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, path := range kept {
+		file, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		id := fmt.Sprintf("kept%d", i)
+		if err := os.WriteFile(filepath.Join(data, "originals", id), file, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if got := d.get("/" + id + "_100_100.webp"); got.status == 0 || got.status >= 500 {
+			t.Errorf("%s: %d %v", filepath.Base(path), got.status, got.err)
+		}
+	}
+	if len(kept) > 0 {
+		t.Logf("%d files from elsewhere joined in", len(kept))
+	}
+	d.mustGet("/cat_20_20.webp", "render")
+	if got := d.metric("process_resident_memory_bytes"); got > 1<<30 {
+		t.Errorf("the server has grown to %.0f MB", got/(1<<20))
+	}
+}

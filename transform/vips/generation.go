@@ -1,0 +1,19 @@
+package vips
+
+import (
+	"fmt"
+	"hash/fnv"
+	"strconv"
+)
+
+// recipe counts changes of this code that give other bytes for the same Spec on purpose. Raising it makes every node render
+// anew what was stored before.
+const recipe = 1
+
+// Generation names everything but Spec and source that decides the bytes of a result: the recipe and the settings, but not
+// the version of libvips, whose upgrades need not empty the caches. It is made of 0-9 and a-z, and short.
+func (e *Engine) Generation() string {
+	h := fnv.New32a()
+	_, _ = fmt.Fprintf(h, "%d %+v %v %d", recipe, e.effort, e.baseline, e.limits.OutputSide) // never fails
+	return strconv.FormatUint(uint64(h.Sum32()), 36)
+}
