@@ -57,8 +57,16 @@ func (p *Proxy) key(r Request, info origin.Info) cache.Key {
 // fillFacts is where the time of one fill went. Reading it is safe once the fill has returned.
 type fillFacts struct{ fetch, render time.Duration }
 
+// admitter is an Engine that knows beforehand when it would refuse.
+type admitter interface{ Admit() error }
+
 // render makes a variant: the source is read first, so that a slow origin never holds a render slot.
 func (p *Proxy) render(ctx context.Context, r Request, info origin.Info, facts *fillFacts) (*cache.Entry, error) {
+	if gate, ok := p.Engine.(admitter); ok {
+		if err := gate.Admit(); err != nil {
+			return nil, err
+		}
+	}
 	begin := time.Now()
 	source, now, err := p.fetch(ctx, r.Source)
 	facts.fetch = time.Since(begin)

@@ -16,9 +16,6 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// sniffed is how many bytes of a source are read to tell its type.
-const sniffed = 4 << 10
-
 // kindKey names the bytes whose type is remembered.
 type kindKey struct{ id, version string }
 
@@ -41,25 +38,31 @@ func (p *Proxy) isStored(wait context.Context, r Request, info origin.Info) (boo
 	key := kindKey{r.Source, info.Version}
 	kind, known := p.kinds.list.Get(key)
 	if !known {
-		object, err := p.Sources.Open(wait, r.Source, origin.Range{Length: sniffed})
+		source, now, err := p.fetch(wait, r.Source)
 		if err != nil {
 			return false, err
 		}
-		defer func() { _ = object.Body.Close() }() // it was only read
-		prefix, err := io.ReadAll(io.LimitReader(object.Body, sniffed))
-		if err != nil {
-			return false, fmt.Errorf("read %s: %w: %w", r.Source, origin.ErrUnavailable, err)
-		}
-		kind = transform.Sniff(prefix)
-		p.kinds.list.Add(kindKey{r.Source, object.Version}, kind)
+		kind = p.safeKind(source)
+		p.kinds.list.Add(kindKey{r.Source, now.Version}, kind)
 	}
 	switch kind {
 	case transform.Source:
-		return false, nil // of no known type: never passed on as it is
+		return false, nil
 	case transform.JPEG, transform.PNG, transform.GIF:
 		return r.Spec.Format == kind || r.Spec.Format == transform.Auto, nil
 	}
 	return r.Spec.Format == kind, nil
+}
+
+// safeKind returns the type of a source that may be passed on as it is: one whose header is sound and within the limits, as
+// every upload's is. Others may have been put into the store by other hands; for them it is Source, so that they are rendered,
+// which says what is wrong with them.
+func (p *Proxy) safeKind(source []byte) transform.Format {
+	header, err := transform.ReadHeader(source)
+	if err != nil || p.Limits.CheckHeader(header) != nil {
+		return transform.Source
+	}
+	return header.Format
 }
 
 // original streams the stored bytes, unchanged, or the part of them that a Range asks for.

@@ -61,6 +61,15 @@ func (g *Gate) Render(ctx context.Context, source []byte, spec Spec) (*Picture, 
 // Writes tells whether the engine behind the gate can encode f.
 func (g *Gate) Writes(f Format) bool { return g.engine.Writes(f) }
 
+// Admit answers ErrBusy when a render that came now would be refused, so that nothing need be read for it first. Nil is no
+// promise: the queue may fill before Render is called.
+func (g *Gate) Admit() error {
+	if g.waiting.Load() >= g.queue && len(g.slots) == cap(g.slots) {
+		return ErrBusy
+	}
+	return nil
+}
+
 // Waiting returns how many renders wait for a slot now.
 func (g *Gate) Waiting() int { return int(max(0, g.waiting.Load())) }
 

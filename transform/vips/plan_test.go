@@ -8,54 +8,60 @@ import (
 	"deckle/transform"
 )
 
+func clip(w, h int) transform.Spec { return transform.Spec{Width: w, Height: h} }
+
+func larger(w, h int) transform.Spec { return transform.Spec{Enlarge: true, Width: w, Height: h} }
+
+func boxed(f transform.Fit, w, h int) transform.Spec {
+	return transform.Spec{Fit: f, Width: w, Height: h}
+}
+
+var planSizes = []struct {
+	name           string
+	source         image.Point
+	spec           transform.Spec
+	fitted, canvas image.Point
+}{
+	{"as it is", image.Pt(400, 300), transform.Spec{}, image.Pt(400, 300), image.Pt(400, 300)},
+	{"clip in a square", image.Pt(400, 300), clip(200, 200), image.Pt(200, 150), image.Pt(200, 150)},
+	{"clip, upright picture", image.Pt(300, 400), clip(200, 200), image.Pt(150, 200), image.Pt(150, 200)},
+	{"clip by width", image.Pt(400, 300), clip(100, 0), image.Pt(100, 75), image.Pt(100, 75)},
+	{"clip by height", image.Pt(400, 300), clip(0, 100), image.Pt(133, 100), image.Pt(133, 100)},
+	{"clip does not enlarge", image.Pt(40, 30), clip(200, 200), image.Pt(40, 30), image.Pt(40, 30)},
+	{"clip with enlarge", image.Pt(40, 30), larger(200, 200), image.Pt(200, 150), image.Pt(200, 150)},
+	{"clip rounds to nearest", image.Pt(3, 2), clip(2, 2), image.Pt(2, 1), image.Pt(2, 1)},
+	{"a thread keeps one pixel", image.Pt(1, 10000), clip(100, 100), image.Pt(1, 100), image.Pt(1, 100)},
+	{"a lying thread", image.Pt(10000, 1), clip(0, 1), image.Pt(4096, 1), image.Pt(4096, 1)},
+	{"one pixel", image.Pt(1, 1), larger(10, 20), image.Pt(10, 10), image.Pt(10, 10)},
+	{"crop", image.Pt(400, 300), boxed(transform.FitCrop, 100, 100), image.Pt(133, 100), image.Pt(100, 100)},
+	{"crop enlarges", image.Pt(40, 30), boxed(transform.FitCrop, 100, 200), image.Pt(267, 200), image.Pt(100, 200)},
+	{"crop by width reaches", image.Pt(40, 30), boxed(transform.FitCrop, 80, 0), image.Pt(80, 60), image.Pt(80, 60)},
+	{"canvas", image.Pt(400, 300), boxed(transform.FitCanvas, 100, 100), image.Pt(100, 75), image.Pt(100, 100)},
+	{"canvas enlarges", image.Pt(4, 3), boxed(transform.FitCanvas, 100, 100), image.Pt(100, 75), image.Pt(100, 100)},
+	{"cover", image.Pt(400, 300), boxed(transform.FitCover, 100, 100), image.Pt(133, 100), image.Pt(133, 100)},
+	{"cover enlarges", image.Pt(40, 30), boxed(transform.FitCover, 100, 100), image.Pt(133, 100), image.Pt(133, 100)},
+	{"stretch", image.Pt(400, 300), boxed(transform.FitStretch, 70, 90), image.Pt(70, 90), image.Pt(70, 90)},
+	{"stretch by height", image.Pt(400, 300), boxed(transform.FitStretch, 0, 600), image.Pt(800, 600), image.Pt(800, 600)},
+	{"output side, no size asked", image.Pt(8192, 2000), transform.Spec{}, image.Pt(4096, 1000), image.Pt(4096, 1000)},
+	{"output side, clip wide", image.Pt(9000, 3000), clip(9000, 300), image.Pt(900, 300), image.Pt(900, 300)},
+	{"output side, crop", image.Pt(400, 300), boxed(transform.FitCrop, 8192, 4096), image.Pt(4096, 3072), image.Pt(4096, 2048)},
+	{"output side, canvas", image.Pt(400, 300), boxed(transform.FitCanvas, 8192, 8192), image.Pt(4096, 3072), image.Pt(4096, 4096)},
+	{"output side, cover", image.Pt(10, 1000), boxed(transform.FitCover, 100, 100), image.Pt(41, 4096), image.Pt(41, 4096)},
+	{"output side, enlarged by one side", image.Pt(4, 3), larger(9999, 0), image.Pt(4096, 3072), image.Pt(4096, 3072)},
+	{"output side, stretched by one side", image.Pt(10, 80), boxed(transform.FitStretch, 1000, 0), image.Pt(512, 4096), image.Pt(512, 4096)},
+	{"a thread fills a box", image.Pt(1, 10000), boxed(transform.FitCrop, 4096, 4096), image.Pt(4096, 4096), image.Pt(4096, 4096)},
+	{
+		"rotated", image.Pt(400, 300), transform.Spec{Width: 90, Rotate: 90},
+		image.Pt(120, 90), image.Pt(90, 120), // fitted is as stored
+	},
+	{
+		"cropped, then fitted", image.Pt(400, 300),
+		transform.Spec{Width: 50, Crop: transform.Crop{X: 300, Y: 0, W: 1000, H: 50}}, image.Pt(50, 25), image.Pt(50, 25),
+	},
+}
+
 func TestPlanSizes(t *testing.T) {
-	clip := func(w, h int) transform.Spec { return transform.Spec{Width: w, Height: h} }
-	with := func(f transform.Fit, w, h int) transform.Spec { return transform.Spec{Fit: f, Width: w, Height: h} }
-	larger := func(w, h int) transform.Spec { return transform.Spec{Enlarge: true, Width: w, Height: h} }
-	tests := []struct {
-		name           string
-		source         image.Point
-		spec           transform.Spec
-		fitted, canvas image.Point
-	}{
-		{"as it is", image.Pt(400, 300), transform.Spec{}, image.Pt(400, 300), image.Pt(400, 300)},
-		{"clip in a square", image.Pt(400, 300), clip(200, 200), image.Pt(200, 150), image.Pt(200, 150)},
-		{"clip, upright picture", image.Pt(300, 400), clip(200, 200), image.Pt(150, 200), image.Pt(150, 200)},
-		{"clip by width", image.Pt(400, 300), clip(100, 0), image.Pt(100, 75), image.Pt(100, 75)},
-		{"clip by height", image.Pt(400, 300), clip(0, 100), image.Pt(133, 100), image.Pt(133, 100)},
-		{"clip does not enlarge", image.Pt(40, 30), clip(200, 200), image.Pt(40, 30), image.Pt(40, 30)},
-		{"clip with enlarge", image.Pt(40, 30), larger(200, 200), image.Pt(200, 150), image.Pt(200, 150)},
-		{"clip rounds to nearest", image.Pt(3, 2), clip(2, 2), image.Pt(2, 1), image.Pt(2, 1)},
-		{"a thread keeps one pixel", image.Pt(1, 10000), clip(100, 100), image.Pt(1, 100), image.Pt(1, 100)},
-		{"a lying thread", image.Pt(10000, 1), clip(0, 1), image.Pt(4096, 1), image.Pt(4096, 1)},
-		{"one pixel", image.Pt(1, 1), larger(10, 20), image.Pt(10, 10), image.Pt(10, 10)},
-		{"crop", image.Pt(400, 300), with(transform.FitCrop, 100, 100), image.Pt(133, 100), image.Pt(100, 100)},
-		{"crop enlarges", image.Pt(40, 30), with(transform.FitCrop, 100, 200), image.Pt(267, 200), image.Pt(100, 200)},
-		{"crop by width reaches", image.Pt(40, 30), with(transform.FitCrop, 80, 0), image.Pt(80, 60), image.Pt(80, 60)},
-		{"canvas", image.Pt(400, 300), with(transform.FitCanvas, 100, 100), image.Pt(100, 75), image.Pt(100, 100)},
-		{"canvas enlarges", image.Pt(4, 3), with(transform.FitCanvas, 100, 100), image.Pt(100, 75), image.Pt(100, 100)},
-		{"cover", image.Pt(400, 300), with(transform.FitCover, 100, 100), image.Pt(133, 100), image.Pt(133, 100)},
-		{"cover enlarges", image.Pt(40, 30), with(transform.FitCover, 100, 100), image.Pt(133, 100), image.Pt(133, 100)},
-		{"stretch", image.Pt(400, 300), with(transform.FitStretch, 70, 90), image.Pt(70, 90), image.Pt(70, 90)},
-		{"stretch by height", image.Pt(400, 300), with(transform.FitStretch, 0, 600), image.Pt(800, 600), image.Pt(800, 600)},
-		{"output side, no size asked", image.Pt(8192, 2000), transform.Spec{}, image.Pt(4096, 1000), image.Pt(4096, 1000)},
-		{"output side, clip wide", image.Pt(9000, 3000), clip(9000, 300), image.Pt(900, 300), image.Pt(900, 300)},
-		{"output side, crop", image.Pt(400, 300), with(transform.FitCrop, 8192, 4096), image.Pt(4096, 3072), image.Pt(4096, 2048)},
-		{"output side, canvas", image.Pt(400, 300), with(transform.FitCanvas, 8192, 8192), image.Pt(4096, 3072), image.Pt(4096, 4096)},
-		{"output side, cover", image.Pt(10, 1000), with(transform.FitCover, 100, 100), image.Pt(41, 4096), image.Pt(41, 4096)},
-		{"output side, enlarged by one side", image.Pt(4, 3), larger(9999, 0), image.Pt(4096, 3072), image.Pt(4096, 3072)},
-		{"output side, stretched by one side", image.Pt(10, 80), with(transform.FitStretch, 1000, 0), image.Pt(512, 4096), image.Pt(512, 4096)},
-		{"a thread fills a box", image.Pt(1, 10000), with(transform.FitCrop, 4096, 4096), image.Pt(4096, 4096), image.Pt(4096, 4096)},
-		{
-			"rotated", image.Pt(400, 300), transform.Spec{Width: 90, Rotate: 90},
-			image.Pt(120, 90), image.Pt(90, 120), // fitted is as stored
-		},
-		{
-			"cropped, then fitted", image.Pt(400, 300),
-			transform.Spec{Width: 50, Crop: transform.Crop{X: 300, Y: 0, W: 1000, H: 50}}, image.Pt(50, 25), image.Pt(50, 25),
-		},
-	}
-	for _, tt := range tests {
+	for _, tt := range planSizes {
 		t.Run(tt.name, func(t *testing.T) {
 			p, err := newPlan(tt.source, 1, tt.spec, transform.DefaultLimits())
 			if err != nil {
