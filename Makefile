@@ -24,7 +24,7 @@ build: $(DECKLE) ## install what is missing and build .tools/deckle
 
 $(DECKLE): $(SOURCES) Makefile | toolchain
 	@echo "build: $@ (the first time takes a minute or two: the libvips binding is compiled)"
-	@$(GO) build -trimpath -o $@ ./cmd/deckle
+	@$(GO) build -o $@ ./cmd/deckle
 
 test: testtools lint format ## install what tests need, lint, check the formatting, and run every test on real servers
 	$(GO) test -race -timeout 20m ./...

@@ -174,7 +174,8 @@ func (s *scene) heaven(u, v float64) colour {
 	c = c.mix(colour{255, 190, 140}, 0.75*math.Exp(-distance*6.5))
 	// Streaks: the noise stretched sideways, gathered into bands, lit from below near the sun.
 	streak := s.sky.at(0.18+0.55*u, 0.05+1.35*v) + 0.5*s.sky.at(0.9-0.5*u, 0.2+0.7*v)
-	cloud := min(max((streak+0.10)*0.8, 0), 1) * math.Exp(-math.Pow((v-0.24)/0.19, 2))
+	band := (v - 0.24) / 0.19
+	cloud := min(max((streak+0.10)*0.8, 0), 1) * math.Exp(-band*band)
 	lit := colour{120, 96, 150}.mix(colour{255, 178, 140}, min(1, 0.25+1.5*math.Exp(-distance*2.6)))
 	c = c.mix(lit, 0.9*cloud)
 	// The disc last, soft at its edge.

@@ -199,7 +199,7 @@ func (s *Store) openSource(id string) (*os.File, fs.FileInfo, error) {
 
 func (s *Store) openFile(name string) (*os.File, fs.FileInfo, error) {
 	// Without O_NONBLOCK the opening of a named pipe would wait for a writer.
-	f, err := s.root.OpenFile(name, os.O_RDONLY, 0)
+	f, err := s.root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -130,6 +130,36 @@ func TestDroppedInByHand(t *testing.T) {
 	}
 }
 
+// TestOverwrittenInPlace keeps the inode, the size and the modification time, as a synchronising tool may.
+func TestOverwrittenInPlace(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "cat.jpg")
+	write(t, path, "by hand")
+	s := openStore(t, dir)
+	first, err := s.Stat(t.Context(), "cat.jpg")
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The kernel's clock may stand still for a few milliseconds.
+	for changed := before; changed.Sys().(*syscall.Stat_t).Ctim == before.Sys().(*syscall.Stat_t).Ctim; {
+		write(t, path, "BY HAND")
+		if err := os.Chtimes(path, before.ModTime(), before.ModTime()); err != nil {
+			t.Fatal(err)
+		}
+		if changed, err = os.Stat(path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	second, err := s.Stat(t.Context(), "cat.jpg")
+	if err != nil || second.Version == first.Version || second.Size != first.Size || second.Modified != first.Modified {
+		t.Errorf("after a change in place: %+v, %v; before %+v", second, err, first)
+	}
+}
+
 // TestOnlyRegularFiles makes everything else that a directory can hold.
 func TestOnlyRegularFiles(t *testing.T) {
 	base := t.TempDir()

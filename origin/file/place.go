@@ -89,11 +89,10 @@ func (s *Store) takeBack(f *os.File, target string) error {
 		if err != nil {
 			return err
 		}
-		found, err := s.root.Stat(target)
-		if err != nil || !os.SameFile(placed, found) {
-			return nil
+		if found, err := s.root.Stat(target); err == nil && os.SameFile(placed, found) {
+			return s.root.Remove(target)
 		}
-		return s.root.Remove(target)
+		return nil
 	})
 }
 

@@ -201,9 +201,11 @@ func fault(ctx context.Context, verb string, err error) error {
 	if ended := ctx.Err(); ended != nil {
 		return fmt.Errorf("%s object: %w", verb, ended)
 	}
-	var api smithy.APIError
-	if status(err) == http.StatusNotFound && !(errors.As(err, &api) && api.ErrorCode() == "NoSuchBucket") {
-		return origin.ErrNotFound
+	if status(err) == http.StatusNotFound {
+		var api smithy.APIError
+		if !errors.As(err, &api) || api.ErrorCode() != "NoSuchBucket" {
+			return origin.ErrNotFound
+		}
 	}
 	return fmt.Errorf("%s object: %w: %w", verb, origin.ErrUnavailable, err)
 }

@@ -51,7 +51,7 @@ func (s *Store) ask(ctx context.Context, method, id string, r origin.Range) (*as
 		request.Header.Set("Range", rangeHeader(r))
 	}
 	began := time.Now()
-	a.response, err = s.client.Do(request)
+	a.response, err = s.client.Do(request) //nolint:bodyclose // end closes it
 	a.timer.Stop()
 	a.waited = time.Since(began)
 	if err == nil {

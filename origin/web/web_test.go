@@ -167,7 +167,10 @@ func TestProxyIsNotTaken(t *testing.T) {
 	proxy := serve(t, func(http.ResponseWriter, *http.Request) { proxied.Add(1) })
 	t.Setenv("HTTP_PROXY", proxy.URL)
 	t.Setenv("http_proxy", proxy.URL)
-	s := openStore(t, "http://198.51.100.7/", web.Config{})
+	// The guard would let the proxy through.
+	guard := loopback
+	guard.Ports = []uint16{80, netip.MustParseAddrPort(proxy.Listener.Addr().String()).Port()}
+	s := openStore(t, "http://198.51.100.7/", web.Config{Guard: guard})
 	if _, err := s.Stat(t.Context(), "cat"); !errors.Is(err, origin.ErrForbidden) {
 		t.Errorf("Stat of a documentation address: %v, want ErrForbidden", err)
 	}

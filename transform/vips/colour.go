@@ -37,8 +37,8 @@ func (r *render) normalise() error {
 	return nil
 }
 
-// profile turns what the source calls red, green and blue into sRGB's. The picture is small by now; shrinking it before or
-// after makes no visible difference, since profiles of 8-bit pictures are about as bent as sRGB.
+// profile turns what the source calls red, green and blue into sRGB's. It waits until here because the picture is small by
+// now; the price is that the resize mixed colours on the source's tone curve instead of sRGB's.
 func (r *render) profile() error {
 	if !r.image.HasICCProfile() {
 		return nil

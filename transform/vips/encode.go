@@ -46,7 +46,7 @@ func (e Effort) complete() (Effort, error) {
 	return e, nil
 }
 
-// autoQuality is what quality auto means, per format: about the same to the eye.
+// autoQuality is what quality auto means, per format.
 var autoQuality = map[transform.Format]int{
 	transform.JPEG: 80, transform.WebP: 80, transform.AVIF: 60, transform.HEIC: 50, transform.JXL: 80,
 }

@@ -58,7 +58,7 @@ func (r *render) weighted(filter func() error) error {
 	if !r.image.HasAlpha() {
 		return filter()
 	}
-	// Products are floats; at 8 bits the filters are several times faster, and libvips' own thumbnails do the same.
+	// Products are floats; back at 8 bits the vectorised filters apply.
 	if err := r.image.Premultiply(nil); err != nil {
 		return malformed(err)
 	}

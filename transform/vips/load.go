@@ -41,7 +41,7 @@ const headroom = 2
 func (r *render) load() error {
 	size, orientation := image.Pt(r.header.Width, r.header.Height), r.header.Orientation
 	if r.header.Format == transform.HEIC || r.header.Format == transform.AVIF {
-		// libheif applies the file's own rotations while decoding, and EXIF has no say there (ISO/IEC 23008-12, 6.5.10).
+		// libheif applies the file's own rotations while decoding; EXIF's orientation is not to be applied on top.
 		size = image.Pt(r.header.Upright())
 		orientation = 1
 	}

@@ -3,6 +3,7 @@ package vips
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"image"
 	"image/color"
@@ -236,7 +237,7 @@ func TestSameBytesTwice(t *testing.T) {
 func TestContextEndsARender(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if _, err := engine.Render(ctx, testimage.PNG(testimage.Quadrants(20, 20)), transform.Spec{}); err != context.Canceled {
+	if _, err := engine.Render(ctx, testimage.PNG(testimage.Quadrants(20, 20)), transform.Spec{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -20,7 +20,7 @@ type Config struct {
 	Baseline bool // JPEG: write baseline files, not progressive ones
 }
 
-// maxOutputSide is what WebP can hold, pixels (RFC 9649, section 2.7.1.2: fourteen bits).
+// maxOutputSide is what WebP can hold, pixels (RFC 6386, section 9.1: fourteen bits).
 const maxOutputSide = 1<<14 - 1
 
 // Engine renders in this process. It is safe for concurrent use; each render takes one thread.
