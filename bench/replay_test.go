@@ -47,5 +47,7 @@ func TestReplay(t *testing.T) {
 	if err := listener.Close(); err != nil {
 		t.Error(err)
 	}
-	<-served // nil or that the listener was closed
+	if err := <-served; err != nil {
+		t.Error(err)
+	}
 }

@@ -31,7 +31,7 @@ type Key struct {
 type Entry struct {
 	Body        []byte
 	ContentType string
-	ETag        string        // strong and quoted, from the body alone: equal bytes have equal tags on every node
+	ETag        string        // strong and quoted
 	Width       int           // pixels
 	Height      int           // pixels
 	Modified    time.Time     // when the source last changed, whole seconds; zero when unknown
@@ -40,10 +40,13 @@ type Entry struct {
 	Checksum    uint64        // xxHash64 of Body
 }
 
-// NewEntry returns e with Stored, Checksum and ETag filled in from the clock and e.Body.
+// NewEntry returns e with Stored and Checksum filled in from the clock and e.Body, and ETag from the body if it is empty.
 func NewEntry(e Entry) *Entry {
 	e.Stored = time.Now().Truncate(time.Millisecond)
 	e.Checksum = xxhash.Sum64(e.Body)
+	if e.ETag != "" {
+		return &e
+	}
 	e.ETag = `"` + strconv.FormatUint(e.Checksum, 36) + "-" + strconv.FormatInt(int64(len(e.Body)), 36) + `"`
 	return &e
 }

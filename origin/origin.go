@@ -86,7 +86,7 @@ type Staged interface {
 	Path() string
 	// Commit makes the bytes durable under id, all at once, and returns what Stat will say. With replace false it answers
 	// ErrExists when id is taken, atomically. After an error nothing is stored under id that was not there before, and Abort
-	// is still owed.
+	// is still owed; after ErrExists Commit may be called again, with replace or for another id.
 	Commit(ctx context.Context, id string, replace bool) (Info, error)
 	// Abort drops what was written. After a successful Commit it does nothing, so that it can be deferred.
 	Abort() error

@@ -73,8 +73,8 @@ func (p *Proxy) original(wait context.Context, ctx *fasthttp.RequestCtx, a *Acce
 		p.notModified(ctx, r, tag, info.Modified)
 		return nil
 	}
-	part, partial, err := p.wantedPart(ctx, tag, info)
-	if err != nil {
+	part, partial, unsatisfiable := p.wantedPart(ctx, tag, info)
+	if unsatisfiable != nil {
 		p.unsatisfiable(ctx, a, info.Size)
 		return nil
 	}
@@ -140,8 +140,8 @@ func (p *Proxy) wantedPart(ctx *fasthttp.RequestCtx, tag string, info origin.Inf
 		return origin.Range{}, false, nil
 	}
 	if condition := string(ctx.Request.Header.Peek(fasthttp.HeaderIfRange)); condition != "" && condition != tag {
-		date, err := fasthttp.ParseHTTPDate([]byte(condition))
-		if err != nil || info.Modified.IsZero() || !date.Equal(info.Modified.Truncate(time.Second)) {
+		date, notDate := fasthttp.ParseHTTPDate([]byte(condition))
+		if notDate != nil || info.Modified.IsZero() || !date.Equal(info.Modified.Truncate(time.Second)) {
 			return origin.Range{}, false, nil
 		}
 	}

@@ -80,9 +80,9 @@ func uploadBody(ctx *fasthttp.RequestCtx) (io.Reader, error) {
 	} else if raw := ctx.Request.Body(); len(raw) > 0 {
 		body = bytes.NewReader(raw)
 	}
-	media, parameters, err := mime.ParseMediaType(string(ctx.Request.Header.ContentType()))
-	if err != nil || media != "multipart/form-data" {
-		return body, nil
+	media, parameters, unnamed := mime.ParseMediaType(string(ctx.Request.Header.ContentType()))
+	if unnamed != nil || media != "multipart/form-data" {
+		return body, nil // the body itself is the picture; its type is told by its bytes
 	}
 	parts := multipart.NewReader(body, parameters["boundary"])
 	for {
