@@ -73,10 +73,9 @@ func (p *Proxy) original(wait context.Context, ctx *fasthttp.RequestCtx, a *Acce
 		p.notModified(ctx, r, tag, info.Modified)
 		return nil
 	}
-	part, partial, unsatisfiable := p.wantedPart(ctx, tag, info)
-	if unsatisfiable != nil {
-		p.unsatisfiable(ctx, a, info.Size)
-		return nil
+	part, partial, err := p.wantedPart(ctx, tag, info)
+	if err != nil {
+		return p.unsatisfiable(ctx, a, info.Size)
 	}
 	// The body is read after this call has returned, so the deadline of the look-up must not end it.
 	object, err := p.Sources.Open(context.WithoutCancel(wait), r.Source, part)
@@ -140,8 +139,9 @@ func (p *Proxy) wantedPart(ctx *fasthttp.RequestCtx, tag string, info origin.Inf
 		return origin.Range{}, false, nil
 	}
 	if condition := string(ctx.Request.Header.Peek(fasthttp.HeaderIfRange)); condition != "" && condition != tag {
-		date, notDate := fasthttp.ParseHTTPDate([]byte(condition))
-		if notDate != nil || info.Modified.IsZero() || !date.Equal(info.Modified.Truncate(time.Second)) {
+		date, err := fasthttp.ParseHTTPDate([]byte(condition))
+		same := err == nil && !info.Modified.IsZero() && date.Equal(info.Modified.Truncate(time.Second))
+		if !same {
 			return origin.Range{}, false, nil
 		}
 	}
@@ -149,9 +149,10 @@ func (p *Proxy) wantedPart(ctx *fasthttp.RequestCtx, tag string, info origin.Inf
 }
 
 // unsatisfiable answers 416 with the length that there is.
-func (p *Proxy) unsatisfiable(ctx *fasthttp.RequestCtx, a *Access, size int64) {
+func (p *Proxy) unsatisfiable(ctx *fasthttp.RequestCtx, a *Access, size int64) error {
 	a.Cause = errRange
 	ctx.Response.Header.Set(fasthttp.HeaderContentRange, "bytes */"+strconv.FormatInt(size, 10))
 	ctx.Response.Header.Set(fasthttp.HeaderCacheControl, "no-store")
 	ctx.SetStatusCode(fasthttp.StatusRequestedRangeNotSatisfiable)
+	return nil
 }

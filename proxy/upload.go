@@ -80,8 +80,8 @@ func uploadBody(ctx *fasthttp.RequestCtx) (io.Reader, error) {
 	} else if raw := ctx.Request.Body(); len(raw) > 0 {
 		body = bytes.NewReader(raw)
 	}
-	media, parameters, unnamed := mime.ParseMediaType(string(ctx.Request.Header.ContentType()))
-	if unnamed != nil || media != "multipart/form-data" {
+	media, parameters, _ := mime.ParseMediaType(string(ctx.Request.Header.ContentType()))
+	if media != "multipart/form-data" {
 		return body, nil // the body itself is the picture; its type is told by its bytes
 	}
 	parts := multipart.NewReader(body, parameters["boundary"])
