@@ -3,7 +3,9 @@ package bench
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net"
+	"net/http"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -17,26 +19,25 @@ type Replay struct {
 
 // NewReplay fetches url once and returns a server of what came. It refuses anything but a 200 with a body.
 func NewReplay(url string) (*Replay, error) {
-	request, response := fasthttp.AcquireRequest(), fasthttp.AcquireResponse()
-	defer fasthttp.ReleaseRequest(request)
-	defer fasthttp.ReleaseResponse(response)
-	request.SetRequestURI(url)
-	client := fasthttp.Client{ReadTimeout: 30 * time.Second}
-	defer client.CloseIdleConnections()
-	if err := client.Do(request, response); err != nil {
+	client := http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	response, err := client.Get(url)
+	if err != nil {
+		return nil, fmt.Errorf("record: %w", err)
+	}
+	body, err := io.ReadAll(response.Body)
+	if err := errors.Join(err, response.Body.Close()); err != nil {
 		return nil, fmt.Errorf("record %s: %w", url, err)
 	}
-	if response.StatusCode() != fasthttp.StatusOK || len(response.Body()) == 0 {
-		return nil, fmt.Errorf("record %s: status %d with %d bytes", url, response.StatusCode(), len(response.Body()))
+	if response.StatusCode != http.StatusOK || len(body) == 0 {
+		return nil, fmt.Errorf("record %s: status %d with %d bytes", url, response.StatusCode, len(body))
 	}
-	body := append([]byte(nil), response.Body()...)
 	type header struct{ name, value string }
 	var headers []header
-	for name, value := range response.Header.All() {
-		switch string(name) {
-		case fasthttp.HeaderContentLength, fasthttp.HeaderConnection, fasthttp.HeaderDate: // written by every server itself
+	for name := range response.Header {
+		switch name {
+		case "Content-Length", "Connection", "Date": // written by every server itself
 		default:
-			headers = append(headers, header{string(name), string(value)})
+			headers = append(headers, header{name, response.Header.Get(name)})
 		}
 	}
 	if len(headers) == 0 {

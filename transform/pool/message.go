@@ -1,0 +1,129 @@
+package pool
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"deckle/transform"
+)
+
+// setup is the first frame, from the parent to a new child.
+type setup struct {
+	Settings  json.RawMessage // Config.Settings
+	Memory    int64           // Config.Memory
+	Drop      bool            // give up root
+	Namespace bool            // the child has a network namespace of its own
+}
+
+// hello is the child's answer to setup: what it can do, or why it will not.
+type hello struct {
+	Fault      string
+	Library    string
+	Generation string
+	Writes     []transform.Format
+	Contained  Containment
+}
+
+// request asks for one rendering. The source comes beside it, as a descriptor.
+type request struct {
+	Seq  uint64 // of the child's requests; the reply repeats it, so that a stray one is never taken for this one's
+	Size int64  // of the source, bytes
+	Spec transform.Spec
+}
+
+// reply is a picture, whose bytes are the frame's body, or a fault.
+type reply struct {
+	Seq     uint64
+	Picture *transform.Picture `json:",omitempty"`
+	Fault   *fault             `json:",omitempty"`
+	Held    int64              // Memory.Held
+	Most    int64              // Memory.Most
+}
+
+// fault is an error on its way from a child.
+type fault struct {
+	Kind string               `json:",omitempty"` // a key of kinds
+	Text string               // the error's
+	Spec *transform.SpecError `json:",omitempty"`
+}
+
+// kinds are the errors that callers branch on and that a rendering can end with.
+var kinds = map[string]error{
+	"unsupported": transform.ErrUnsupported,
+	"malformed":   transform.ErrMalformed,
+	"limit":       transform.ErrLimit,
+	"busy":        transform.ErrBusy,
+	"format":      transform.ErrFormat,
+	"crashed":     transform.ErrCrashed,
+	"quarantined": transform.ErrQuarantined,
+	"canceled":    context.Canceled,
+	"deadline":    context.DeadlineExceeded,
+}
+
+// pack makes an error ready to travel.
+func pack(err error) *fault {
+	f := &fault{Text: printable(err.Error(), maxText)}
+	var spec *transform.SpecError
+	if errors.As(err, &spec) {
+		f.Spec = spec
+	}
+	for kind, sentinel := range kinds {
+		if errors.Is(err, sentinel) {
+			f.Kind = kind
+		}
+	}
+	return f
+}
+
+// unpack returns the error that came. Its text is a child's: it is cut and cleaned before anybody reads it.
+func (f *fault) unpack() error {
+	if f.Spec != nil {
+		return &transform.SpecError{
+			Option: printable(f.Spec.Option, maxText), Value: printable(f.Spec.Value, maxText), Hint: printable(f.Spec.Hint, maxText),
+		}
+	}
+	return &renderError{text: printable(f.Text, maxText), kind: kinds[f.Kind]}
+}
+
+// renderError is an error of a child: its text, and the sentinel that it wraps, if any.
+type renderError struct {
+	text string
+	kind error
+}
+
+func (e *renderError) Error() string { return e.text }
+func (e *renderError) Unwrap() error { return e.kind }
+
+// maxText bounds the text of an error, bytes.
+const maxText = 300
+
+// printable returns text in one line of printable ASCII, at most most bytes of it.
+func printable(text string, most int) string {
+	text = text[:min(len(text), most)]
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r > '~' {
+			return '?'
+		}
+		return r
+	}, text)
+}
+
+// accept checks what a child says of the picture that it made: a child may have been taken over by the source it decoded.
+func (r reply) accept(body []byte, spec transform.Spec, header transform.Header, writes map[transform.Format]bool, limits transform.Limits) (*transform.Picture, error) {
+	p := r.Picture
+	switch {
+	case p == nil:
+		return nil, fmt.Errorf("%w: neither a picture nor a fault", errFrame)
+	case !writes[p.Format] || spec.Format != transform.Source && spec.Format != transform.Auto && spec.Format != p.Format:
+		return nil, fmt.Errorf("%w: a picture of format %d was not asked for", errFrame, uint8(p.Format))
+	case strings.HasPrefix(p.Format.MediaType(), "image/") && transform.Sniff(body) != p.Format:
+		return nil, fmt.Errorf("%w: the bytes are no %s", errFrame, p.Format)
+	case p.Width < 1 || p.Height < 1 || p.Width > limits.OutputSide || p.Height > limits.OutputSide || p.Frames < 1 || p.Frames > max(1, limits.Frames):
+		return nil, fmt.Errorf("%w: a picture of %dx%d, %d frames", errFrame, p.Width, p.Height, p.Frames)
+	}
+	p.Body, p.Source = body, header
+	return p, nil
+}
