@@ -12,7 +12,7 @@ ROUNDS   ?= 200
 # jemalloc gives memory back after a burst, which glibc's arenas do not; used where it is installed.
 JEMALLOC := $(shell ldconfig -p 2>/dev/null | awk '/libjemalloc\.so\.2/ { print $$NF; exit }')
 
-.PHONY: help run build test lint format fuzz crash bench toolchain testtools clean
+.PHONY: help run build test lint format fuzz crash trust bench toolchain testtools clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ fuzz: toolchain ## fuzz every parser of outside bytes, FUZZTIME each (1m)
 
 crash: testtools ## kill the server ROUNDS times (200) while uploads arrive, and check every one that it acknowledged
 	DECKLE_CRASH_ROUNDS=$(ROUNDS) $(GO) test -race -count=1 -timeout 60m -run TestCrash -v ./cmd/deckle
+
+trust: testtools ## check the claims of trust on the real binary and write bench/results/trust.md
+	@tools/trust.sh
 
 bench: $(DECKLE) testtools ## measure hits and misses against the floor and write bench/results/
 	@bench/run.sh $(DECKLE)

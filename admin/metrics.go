@@ -3,6 +3,7 @@ package admin
 import (
 	"errors"
 	"strconv"
+	"sync"
 	"time"
 
 	"deckle/cache"
@@ -27,6 +28,9 @@ type Metrics struct {
 	fetches     *prometheus.CounterVec
 	fetchBytes  prometheus.Counter
 	fetchTime   prometheus.Histogram
+
+	answered sync.Map // answeredKey -> answered; as many as there are pairs of outcome and status
+	tiers    sync.Map // tierKey -> prometheus.Observer
 }
 
 var _ proxy.Observer = (*Metrics)(nil)
@@ -74,10 +78,30 @@ func (m *Metrics) Count(name, help string, value func() float64) {
 	m.Registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, value))
 }
 
+// answered are the two series that one answer counts in. Finding them by label costs as much as a look-up of a picture, so
+// that they are found once.
+type answered struct {
+	total   prometheus.Counter
+	seconds prometheus.Observer
+}
+
+type answeredKey struct {
+	from   string
+	status int
+}
+
 // Request counts one answer of the edge.
 func (m *Metrics) Request(a *proxy.Access) {
-	m.requests.WithLabelValues(a.From, strconv.Itoa(a.Status)).Inc()
-	m.seconds.WithLabelValues(a.From).Observe(a.Took.Seconds())
+	key := answeredKey{a.From, a.Status}
+	found, ok := m.answered.Load(key)
+	if !ok {
+		found, _ = m.answered.LoadOrStore(key, answered{
+			m.requests.WithLabelValues(a.From, strconv.Itoa(a.Status)), m.seconds.WithLabelValues(a.From),
+		})
+	}
+	series := found.(answered)
+	series.total.Inc()
+	series.seconds.Observe(a.Took.Seconds())
 	m.bytes.Add(float64(max(0, a.Bytes)))
 }
 
@@ -100,9 +124,16 @@ func (m *Metrics) Render(f transform.Format, took time.Duration, err error) {
 	}
 }
 
+type tierKey struct{ tier, op string }
+
 // Tier counts one call to a cache tier.
 func (m *Metrics) Tier(tier, op string, took time.Duration, err error) {
-	m.tierSeconds.WithLabelValues(tier, op).Observe(took.Seconds())
+	key := tierKey{tier, op}
+	found, ok := m.tiers.Load(key)
+	if !ok {
+		found, _ = m.tiers.LoadOrStore(key, m.tierSeconds.WithLabelValues(tier, op))
+	}
+	found.(prometheus.Observer).Observe(took.Seconds())
 	if err != nil && !errors.Is(err, cache.ErrMiss) && !errors.Is(err, cache.ErrTooLarge) {
 		m.tierErrors.WithLabelValues(tier, op).Inc()
 	}
