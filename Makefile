@@ -5,7 +5,7 @@ SHELL := /bin/bash
 GO      ?= go
 TOOLS   := .tools
 DECKLE  := $(TOOLS)/deckle
-SOURCES := $(shell git ls-files -co --exclude-standard '*.go' '*.sql' go.mod go.sum)
+SOURCES := $(shell find . -path './.*' -prune -o \( -name '*.go' -o -name '*.sql' -o -name 'go.mod' -o -name 'go.sum' \) -print)
 FUZZTIME ?= 1m
 ROUNDS   ?= 200
 
@@ -33,7 +33,7 @@ lint: toolchain $(TOOLS)/golangci-lint ## run the linters
 	$(TOOLS)/golangci-lint run ./...
 
 format: ## fail when a Go file is not formatted
-	@unformatted=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); \
+	@unformatted=$$(gofmt -l $$(find . -path './.*' -prune -o -name '*.go' -print)); \
 	  if [ -n "$$unformatted" ]; then echo "gofmt would change:"; echo "$$unformatted"; exit 1; fi
 
 fuzz: toolchain ## fuzz every parser of outside bytes, FUZZTIME each (1m)

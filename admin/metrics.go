@@ -3,7 +3,6 @@ package admin
 import (
 	"errors"
 	"strconv"
-	"sync"
 	"time"
 
 	"deckle/cache"
@@ -29,8 +28,8 @@ type Metrics struct {
 	fetchBytes  prometheus.Counter
 	fetchTime   prometheus.Histogram
 
-	answered sync.Map // answeredKey -> answered; as many as there are pairs of outcome and status
-	tiers    sync.Map // tierKey -> prometheus.Observer
+	answered series[answeredKey, answered] // as many as there are pairs of outcome and status
+	tiers    series[tierKey, prometheus.Observer]
 }
 
 var _ proxy.Observer = (*Metrics)(nil)
@@ -92,16 +91,11 @@ type answeredKey struct {
 
 // Request counts one answer of the edge.
 func (m *Metrics) Request(a *proxy.Access) {
-	key := answeredKey{a.From, a.Status}
-	found, ok := m.answered.Load(key)
-	if !ok {
-		found, _ = m.answered.LoadOrStore(key, answered{
-			m.requests.WithLabelValues(a.From, strconv.Itoa(a.Status)), m.seconds.WithLabelValues(a.From),
-		})
-	}
-	series := found.(answered)
-	series.total.Inc()
-	series.seconds.Observe(a.Took.Seconds())
+	found := m.answered.get(answeredKey{a.From, a.Status}, func() answered {
+		return answered{m.requests.WithLabelValues(a.From, strconv.Itoa(a.Status)), m.seconds.WithLabelValues(a.From)}
+	})
+	found.total.Inc()
+	found.seconds.Observe(a.Took.Seconds())
 	m.bytes.Add(float64(max(0, a.Bytes)))
 }
 
@@ -128,12 +122,8 @@ type tierKey struct{ tier, op string }
 
 // Tier counts one call to a cache tier.
 func (m *Metrics) Tier(tier, op string, took time.Duration, err error) {
-	key := tierKey{tier, op}
-	found, ok := m.tiers.Load(key)
-	if !ok {
-		found, _ = m.tiers.LoadOrStore(key, m.tierSeconds.WithLabelValues(tier, op))
-	}
-	found.(prometheus.Observer).Observe(took.Seconds())
+	found := m.tiers.get(tierKey{tier, op}, func() prometheus.Observer { return m.tierSeconds.WithLabelValues(tier, op) })
+	found.Observe(took.Seconds())
 	if err != nil && !errors.Is(err, cache.ErrMiss) && !errors.Is(err, cache.ErrTooLarge) {
 		m.tierErrors.WithLabelValues(tier, op).Inc()
 	}

@@ -99,10 +99,22 @@ func positive[T int | int64 | time.Duration](value, otherwise T) T {
 // entry is given to all that ask within the second after it. An error is given to those that wait, and not kept; a fill that
 // panics gives them a *PanicError. Get returns when ctx ends or after FillTimeout, even if fill does not.
 func (c *Chain) Get(ctx context.Context, k Key, fill Fill) (*Entry, Outcome, error) {
-	var out Outcome
-	if e := c.lookFirst(ctx, k, &out); e != nil {
+	e, out := c.First(ctx, k)
+	if e != nil {
 		return e, out, nil
 	}
+	return c.Beyond(ctx, k, fill, out)
+}
+
+// First asks the first layer alone; without an entry the outcome is for Beyond. The two are Get, taken apart for callers that
+// make their Fill only when it is needed.
+func (c *Chain) First(ctx context.Context, k Key) (*Entry, Outcome) {
+	var out Outcome
+	return c.lookFirst(ctx, k, &out), out
+}
+
+// Beyond does what Get does for a key that First did not find; out is what First returned.
+func (c *Chain) Beyond(ctx context.Context, k Key, fill Fill, out Outcome) (*Entry, Outcome, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, out, err
 	}

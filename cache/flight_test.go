@@ -171,7 +171,9 @@ func TestLastToLeaveCancelsTheFlight(t *testing.T) {
 			return nil, ctx.Err()
 		}
 		ctx, leave := context.WithCancel(t.Context())
-		both := []<-chan answer{ask(ctx, chain, key, fill), ask(ctx, chain, key, noFill(t))}
+		first := ask(ctx, chain, key, fill)
+		synctest.Wait() // so that the first leads
+		both := []<-chan answer{first, ask(ctx, chain, key, noFill(t))}
 		synctest.Wait()
 		leave()
 		for _, a := range both {

@@ -4,16 +4,19 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"deckle/proxy"
 	"deckle/transform"
 
 	"github.com/alecthomas/kong"
@@ -41,10 +44,18 @@ type settings struct {
 	Queue     string `default:"auto" help:"Renders that may wait before 503; auto is 16 a renderer."`
 	Timeout   string `default:"30s" help:"How long one answer may take, waiting included."`
 
+	Isolate        bool   `default:"true" negatable:"" help:"Render in processes of their own, which are killed at the deadline and cost one request when they crash."`
+	RenderTimeout  string `default:"5s" help:"How long one render may take in such a process; an animation gets twice that."`
+	RendererMemory string `default:"1GiB" help:"Most memory that one such process may allocate."`
+
 	APIKeys string `name:"api-keys" help:"Keys that the operator's listener takes, separated by commas." placeholder:"KEY,..."`
 
 	MaxAge        string `default:"1h" help:"How long viewers keep a picture without asking again."`
 	Ignore        string `default:"v,_,utm_*,fbclid,gclid" help:"Query options to pass over; the first marks a versioned URL."`
+	Presets       string `help:"Bundles of options by name, for preset=NAME: NAME=OPTIONS;NAME=OPTIONS, with a size as in thumb=_300_200?fit=crop." placeholder:"NAME=OPTIONS;..."`
+	PresetsOnly   bool   `help:"Refuse sizes and options that come from no preset."`
+	Sizes         string `help:"Sides that are rendered, device pixels, separated by commas; others are redirected to the next one up." placeholder:"SIDE,..."`
+	SizesSnap     bool   `help:"Serve other sizes as the next one up, instead of redirecting."`
 	AllowIndexing bool   `help:"Let robots.txt allow search engines."`
 	VersionFresh  string `default:"1s" help:"How long a source's version is believed without asking its store."`
 	VersionStale  string `default:"5s" help:"How long it is believed while the store is asked behind the answer: the bound within which other nodes see a replaced source."`
@@ -70,7 +81,11 @@ type configuration struct {
 	database            string // file name
 	renderers, queue    int
 	timeout, maxAge     time.Duration
-	apiKeys, ignore     []string
+	isolate             bool
+	renderTimeout       time.Duration
+	rendererMemory      int64 // bytes
+	apiKeys             []string
+	rules               proxy.Rules
 	allowIndexing       bool
 	fresh, stale        time.Duration
 	allowUpstream       []netip.Prefix
@@ -150,7 +165,9 @@ func (s *settings) resolve() (*configuration, error) {
 		memory: r.bytes("memory", s.Memory), timeout: r.duration("timeout", s.Timeout, time.Second),
 		maxAge: r.duration("max-age", s.MaxAge, 0), tokenLifetime: r.duration("token-lifetime", s.TokenLifetime, time.Second),
 		fresh: r.duration("version-fresh", s.VersionFresh, 0), stale: r.duration("version-stale", s.VersionStale, 0),
-		apiKeys: list(s.APIKeys), ignore: list(s.Ignore),
+		isolate: s.Isolate, renderTimeout: r.duration("render-timeout", s.RenderTimeout, time.Millisecond),
+		rendererMemory: r.bytes("renderer-memory", s.RendererMemory),
+		apiKeys:        list(s.APIKeys), rules: proxy.Rules{Ignore: list(s.Ignore), PresetsOnly: s.PresetsOnly, Snap: s.SizesSnap},
 	}
 	data, err := filepath.Abs(s.Data)
 	if err != nil {
@@ -165,6 +182,7 @@ func (s *settings) resolve() (*configuration, error) {
 	c.limits.SourcePixels = int64(r.number("max-source-pixels", s.MaxSourcePixels, 0, 1<<31))
 	c.limits.SourceSide = r.number("max-source-side", s.MaxSourceSide, 0, 1<<20)
 	c.limits.OutputSide = r.number("max-output-side", s.MaxOutputSide, 0, 16384)
+	s.resolveRules(&r, c)
 	for _, cidr := range list(s.AllowUpstream) {
 		prefix, err := netip.ParsePrefix(cidr)
 		if err != nil {
@@ -202,6 +220,23 @@ func (s *settings) resolveStores(r *reader, c *configuration) {
 	c.database = filepath.Join(c.data, "deckle.db")
 	if s.Database != "" {
 		c.database = r.url("database", s.Database, "sqlite").Path
+	}
+}
+
+// resolveRules reads what the configuration says of sizes and presets; the limits are known by then.
+func (s *settings) resolveRules(r *reader, c *configuration) {
+	var err error
+	if c.rules.Presets, err = proxy.ParsePresets(s.Presets, c.limits.OutputSide); err != nil {
+		r.fault("presets", s.Presets, "bundles as in thumb=_300_200?fit=crop;soft=blur=true: "+err.Error())
+	}
+	if c.rules.Sizes, err = proxy.ParseLadder(list(s.Sizes), c.limits.OutputSide); err != nil {
+		r.fault("sizes", s.Sizes, "sides as in 200,400,800: "+err.Error())
+	}
+	if s.SizesSnap && s.Sizes == "" {
+		r.fault("sizes-snap", "true", "--sizes beside it")
+	}
+	if s.PresetsOnly && strings.TrimSpace(s.Presets) == "" {
+		r.fault("presets-only", "true", "--presets beside it")
 	}
 }
 
@@ -315,11 +350,23 @@ func (c *configSources) read(ctx *kong.Context, path *kong.Path) error {
 		if !known[key] {
 			return fmt.Errorf("%s: unknown setting %q", name, key)
 		}
-		if items, ok := value.([]any); ok {
-			c.file[key] = strings.Trim(strings.Join(strings.Fields(fmt.Sprint(items)), ","), "[]")
+		switch value := value.(type) {
+		case []any:
+			c.file[key] = strings.Trim(strings.Join(strings.Fields(fmt.Sprint(value)), ","), "[]")
+		case map[string]any:
+			c.file[key] = joinMap(value)
 		}
 	}
 	return nil
+}
+
+// joinMap spells a map of the file as its flag does: name=value;name=value.
+func joinMap(values map[string]any) string {
+	entries := make([]string, 0, len(values))
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		entries = append(entries, fmt.Sprintf("%s=%v", name, values[name]))
+	}
+	return strings.Join(entries, ";")
 }
 
 // configCommand prints what serve would run with.

@@ -30,7 +30,8 @@ import (
 const asDeckle = "DECKLE_TEST_MAIN"
 
 func TestMain(m *testing.M) {
-	if os.Getenv(asDeckle) == "1" {
+	renderer := len(os.Args) > 1 && os.Args[1] == "renderer" // started by a deckle, with an environment of its own
+	if os.Getenv(asDeckle) == "1" || renderer {
 		os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
 	}
 	os.Exit(m.Run())

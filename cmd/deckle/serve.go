@@ -21,6 +21,7 @@ import (
 	"deckle/origin"
 	"deckle/proxy"
 	"deckle/transform"
+	"deckle/transform/pool"
 	"deckle/transform/vips"
 )
 
@@ -62,6 +63,7 @@ type node struct {
 	uploads  *ingest.Service
 	chain    *cache.Chain
 	gate     *transform.Gate
+	pool     *pool.Pool // nil when renders run in this process
 	edgeAt   net.Listener
 	adminAt  net.Listener
 	draining atomic.Bool
@@ -74,18 +76,21 @@ func open(ctx context.Context, c *configuration, logTo io.Writer) (*node, error)
 	if err := os.MkdirAll(c.data, 0o755); err != nil {
 		return n, fmt.Errorf("make the data directory: %w", err)
 	}
-	engine, err := vips.New(vips.Config{Limits: c.limits})
+	metrics := admin.NewMetrics()
+	engine, err := n.openRenderers(vips.Config{Limits: c.limits}, metrics)
 	if err != nil {
-		return n, fmt.Errorf("start libvips: %w", err)
+		return n, err
 	}
 	n.gate = transform.NewGate(engine, c.limits, c.renderers, c.queue)
+	if !c.isolate {
+		n.gate.Deadline = c.renderTimeout // libvips in this process cannot be stopped, but its caller need not wait
+	}
 	sources, err := openOrigins(ctx, c, &n.ends)
 	if err != nil {
 		return n, err
 	}
 	versions := origin.NewVersions(sources, origin.VersionsConfig{Fresh: c.fresh, Stale: c.stale})
 	n.ends.add(func() error { versions.Close(); return nil })
-	metrics := admin.NewMetrics()
 	layers, err := openTiers(ctx, c, &n.ends)
 	if err != nil {
 		return n, err
@@ -96,13 +101,16 @@ func open(ctx context.Context, c *configuration, logTo io.Writer) (*node, error)
 		return n, fmt.Errorf("open records: %w", err)
 	}
 	n.ends.add(records.Close)
+	if err := engine.Ready(ctx); err != nil {
+		return n, err
+	}
 	n.uploads = ingest.New(ingest.Config{
 		Store: sources, Catalog: records, Engine: n.gate, Limits: c.limits, Versions: versions,
 		Purge: n.chain.Purge, TTL: c.tokenLifetime, Log: n.log,
 	})
 	n.edge = proxy.New(proxy.Config{
 		Chain: n.chain, Sources: sources, Versions: versions, Engine: n.gate, Limits: c.limits, Uploads: n.uploads,
-		Generation: engine.Generation(), MaxAge: c.maxAge, Ignore: c.ignore, AllowIndexing: c.allowIndexing, Timeout: c.timeout,
+		Generation: engine.Generation(), MaxAge: c.maxAge, Rules: c.rules, AllowIndexing: c.allowIndexing, Timeout: c.timeout,
 		Log: n.accessLog(logTo), Observe: metrics,
 	})
 	n.operator = admin.New(admin.Config{
@@ -156,11 +164,9 @@ func (n *node) checks(sources origin.Reader, database func(context.Context) erro
 			return nil
 		}},
 		{Name: "renderers", Run: func(context.Context) error {
-			if n.gate.Waiting() >= n.config.queue {
-				return transform.ErrBusy
-			}
-			return nil
+			return n.gate.Admit()
 		}},
+		{Name: "rendering", Run: n.well},
 		{Name: "originals", Run: func(ctx context.Context) error {
 			if _, err := sources.Stat(ctx, "readiness-probe"); err != nil && !errors.Is(err, origin.ErrNotFound) {
 				return err
@@ -173,12 +179,13 @@ func (n *node) checks(sources origin.Reader, database func(context.Context) erro
 
 func (n *node) gauges(m *admin.Metrics) {
 	m.Gauge("deckle_queue_depth", "Renders that wait for a slot.", func() float64 { return float64(n.gate.Waiting()) })
+	m.Gauge("deckle_heavy_queue_depth", "Those of them that are predicted to take long, and have a queue of their own.", func() float64 {
+		_, waiting := n.gate.Lane(transform.Heavy)
+		return float64(waiting)
+	})
 	m.Gauge("deckle_renders_running", "Render slots that are taken.", func() float64 { return float64(n.gate.Running()) })
 	m.Gauge("deckle_backlog_bytes", "Bytes that wait to be written to lower tiers.", func() float64 { return float64(n.chain.Stats().Backlog) })
 	m.Count("deckle_backlog_dropped_total", "Writes to lower tiers dropped because too many waited.", func() float64 { return float64(n.chain.Stats().Dropped) })
-	m.Gauge("deckle_vips_memory_bytes", "Bytes that libvips holds.", func() float64 { return float64(vips.ReadMemory().Bytes) })
-	m.Gauge("deckle_vips_memory_peak_bytes", "Most bytes that libvips has held.", func() float64 { return float64(vips.ReadMemory().Highwater) })
-	m.Gauge("deckle_vips_allocations", "Allocations that libvips holds.", func() float64 { return float64(vips.ReadMemory().Allocs) })
 }
 
 // run serves until ctx ends, then drains: readiness fails first, requests under way end, what waits to be written is written.

@@ -62,26 +62,10 @@ func corpus(t *testing.T, kind string) map[string][]byte {
 	return files
 }
 
-// processes returns pid and all its descendants.
-func processes(pid int) []int {
-	all := []int{pid}
-	for i := 0; i < len(all); i++ {
-		lists, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", all[i])) // the pattern is sound
-		for _, list := range lists {
-			text, _ := os.ReadFile(list) // a process that has just ended has no children
-			for _, field := range strings.Fields(string(text)) {
-				if child, err := strconv.Atoi(field); err == nil {
-					all = append(all, child)
-				}
-			}
-		}
-	}
-	return all
-}
-
 // memory returns the resident bytes of the server and its renderers, pages that they share counted once.
 func (d *daemon) memory() (bytes int64) {
-	for _, pid := range processes(d.command.Process.Pid) {
+	parent := d.command.Process.Pid
+	for _, pid := range append(childrenOf(d.t, parent), parent) {
 		text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid)) // a process that has just ended holds nothing
 		for line := range strings.Lines(string(text)) {
 			var kilobytes int64
@@ -167,6 +151,44 @@ func TestTrustHostile(t *testing.T) {
 	}
 	report(t, "C1", "%d files x 16 at once: %d rendered, %d refused, %d answers of 5xx, %d without an answer; growth %d MB; slowest %s (%s)",
 		len(names), counts[2], counts[4], counts[5], counts[0], grown>>20, slowest.Round(time.Millisecond), slowestName)
+}
+
+// TestTrustDeadline is claim C2: a rendering that does not end is answered at the deadline, and what computed it is gone.
+func TestTrustDeadline(t *testing.T) {
+	const limit = time.Second // the server's default is five
+	d := start(t, "--data", t.TempDir(), "--renderers", "2", "--render-timeout", limit.String())
+	d.upload("cat", photo(), false)
+	var latest, idle time.Duration
+	const runs = 5
+	for i := range runs {
+		// Each is of another source, because one that is killed twice is left alone for ten minutes.
+		id := fmt.Sprintf("slow%d", i)
+		d.upload(id, append(photo(), byte(i)), false)
+		before := d.idleCPU(3) // one for each slot, and a spare
+		begin := time.Now()
+		got := d.get("/" + id + slow)
+		took := time.Since(begin) - limit
+		if got.status != 504 {
+			t.Errorf("%d %v %s, want 504", got.status, got.err, got.body)
+		}
+		latest = max(latest, took)
+		begin = time.Now()
+		eventually(t, 20*time.Second, "the renderer that was busy is gone", func() bool {
+			for _, pid := range d.renderers() {
+				if start, known := before[pid]; known && cpu(pid) > start+50 {
+					return false
+				}
+			}
+			return true
+		})
+		idle = max(idle, time.Since(begin))
+	}
+	d.mustGet("/cat_100_100.jpg", "render")
+	if os.Getenv(trustReport) != "" && (latest > 500*time.Millisecond || idle > time.Second) {
+		t.Errorf("answered %s after the deadline (at most 0.5 s), idle %s later (at most 1 s)", latest, idle)
+	}
+	report(t, "C2", "%d renderings that would take longer than %s: latest answer %s after the deadline, its process gone %s later",
+		runs, limit, latest.Round(time.Millisecond), idle.Round(time.Millisecond))
 }
 
 // private are byte sequences that only metadata holds.

@@ -13,7 +13,7 @@ import (
 const prefixBytes = 8
 
 // maxHead bounds the head of a frame, bytes: a Spec, or facts about a picture. Settings with overlays in them are the largest.
-const maxHead = 16 << 20
+const maxHead = 64 << 20
 
 // errFrame says that the other side does not keep to the protocol.
 var errFrame = errors.New("pool: bad frame")

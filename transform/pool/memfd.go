@@ -7,7 +7,7 @@ import (
 )
 
 // share puts bytes into memory that another process can map: a file without a name that can be changed no more. Whoever called
-// closes it. Copying in costs about 0.3 ms a MiB, a socket three times that.
+// closes it. Nearly all it costs is fresh pages: about 0.6 ms a MiB, mapping them on the other side included (BenchmarkShare).
 func share(source []byte) (fd int, err error) {
 	fd, err = unix.MemfdCreate("source", unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
 	if err != nil {

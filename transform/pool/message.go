@@ -45,22 +45,27 @@ type reply struct {
 
 // fault is an error on its way from a child.
 type fault struct {
-	Kind string               `json:",omitempty"` // a key of kinds
+	Kind string               `json:",omitempty"` // a name in kinds
 	Text string               // the error's
 	Spec *transform.SpecError `json:",omitempty"`
 }
 
-// kinds are the errors that callers branch on and that a rendering can end with.
-var kinds = map[string]error{
-	"unsupported": transform.ErrUnsupported,
-	"malformed":   transform.ErrMalformed,
-	"limit":       transform.ErrLimit,
-	"busy":        transform.ErrBusy,
-	"format":      transform.ErrFormat,
-	"crashed":     transform.ErrCrashed,
-	"quarantined": transform.ErrQuarantined,
-	"canceled":    context.Canceled,
-	"deadline":    context.DeadlineExceeded,
+// kinds are the errors that callers branch on, by the name under which they travel. Of an error that wraps several the first
+// counts.
+var kinds = []struct {
+	name string
+	err  error
+}{
+	{"unsupported", transform.ErrUnsupported},
+	{"limit", transform.ErrLimit},
+	{"format", transform.ErrFormat},
+	{"max bytes", transform.ErrMaxBytes},
+	{"malformed", transform.ErrMalformed},
+	{"busy", transform.ErrBusy},
+	{"crashed", transform.ErrCrashed},
+	{"quarantined", transform.ErrQuarantined},
+	{"canceled", context.Canceled},
+	{"deadline", context.DeadlineExceeded},
 }
 
 // pack makes an error ready to travel.
@@ -70,9 +75,10 @@ func pack(err error) *fault {
 	if errors.As(err, &spec) {
 		f.Spec = spec
 	}
-	for kind, sentinel := range kinds {
-		if errors.Is(err, sentinel) {
-			f.Kind = kind
+	for _, kind := range kinds {
+		if errors.Is(err, kind.err) {
+			f.Kind = kind.name
+			break
 		}
 	}
 	return f
@@ -85,7 +91,13 @@ func (f *fault) unpack() error {
 			Option: printable(f.Spec.Option, maxText), Value: printable(f.Spec.Value, maxText), Hint: printable(f.Spec.Hint, maxText),
 		}
 	}
-	return &renderError{text: printable(f.Text, maxText), kind: kinds[f.Kind]}
+	e := &renderError{text: printable(f.Text, maxText)}
+	for _, kind := range kinds {
+		if kind.name == f.Kind {
+			e.kind = kind.err
+		}
+	}
+	return e
 }
 
 // renderError is an error of a child: its text, and the sentinel that it wraps, if any.

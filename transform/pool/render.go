@@ -1,0 +1,142 @@
+package pool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"deckle/transform"
+)
+
+// errNotBegun says that a child was dead before it read the request: it died of something else.
+var errNotBegun = errors.New("pool: renderer died before the render")
+
+// Render implements transform.Engine. It returns as soon as ctx ends; the child is dead by then.
+func (p *Pool) Render(ctx context.Context, source []byte, spec transform.Spec) (*transform.Picture, error) {
+	header, err := p.config.Limits.ReadHeader(source)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.quarantine.check(source); err != nil {
+		p.counts.refused.Add(1)
+		return nil, err
+	}
+	shared, err := share(source)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = unix.Close(shared) }() // it was only written, and wholly
+	job := job{source: source, shared: shared, header: header, spec: spec, timeout: p.config.StillTimeout}
+	if header.Frames > 1 {
+		job.timeout = p.config.AnimationTimeout
+	}
+	// Once for every child that may have died in its seat, and once more.
+	for range p.config.Slots + p.config.Spares + 1 {
+		c, err := p.take(ctx)
+		if err != nil {
+			return nil, err
+		}
+		picture, err := p.renderIn(ctx, c, job)
+		if !errors.Is(err, errNotBegun) {
+			return picture, err
+		}
+	}
+	return nil, fmt.Errorf("%w: renderers die before they render", transform.ErrBusy)
+}
+
+// job is what one call of Render wants done.
+type job struct {
+	source  []byte
+	shared  int // descriptor of the same bytes
+	header  transform.Header
+	spec    transform.Spec
+	timeout time.Duration
+}
+
+// take waits for a child that is free, but no longer than one render may take: if none comes, none can be started.
+func (p *Pool) take(ctx context.Context) (*child, error) {
+	select {
+	case c := <-p.offers:
+		return c, nil
+	default:
+	}
+	late := time.NewTimer(p.config.StillTimeout)
+	defer late.Stop()
+	select {
+	case c := <-p.offers:
+		return c, nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	case <-p.stop:
+		return nil, ErrClosed
+	case <-late.C:
+		return nil, fmt.Errorf("%w: no renderer is ready", transform.ErrBusy)
+	}
+}
+
+// renderIn lets c do the job and gives it back to its seat, dead or alive.
+func (p *Pool) renderIn(ctx context.Context, c *child, j job) (*transform.Picture, error) {
+	p.counts.renders.Add(1)
+	bounded, cancel := context.WithTimeout(ctx, j.timeout)
+	defer cancel()
+	killed := make(chan struct{})
+	spare := context.AfterFunc(bounded, func() {
+		c.kill()
+		close(killed)
+	})
+	picture, fault, err := c.exchange(j, p.config.Limits)
+	if !spare() {
+		<-killed
+		if err == nil {
+			// The picture came in the same instant. It is good; the child is gone.
+			c.back <- left(ctx)
+			return picture, fault
+		}
+	}
+	if err == nil {
+		p.recent.note(false)
+		c.back <- kept
+		return picture, fault
+	}
+	c.kill()
+	why, err := p.blame(ctx, bounded, j, err)
+	c.back <- why
+	return nil, err
+}
+
+// left tells apart whose clock ran out.
+func left(ctx context.Context) reason {
+	if ctx.Err() != nil {
+		return canceled
+	}
+	return late
+}
+
+// blame finds out why a render gave nothing, and notes what it says about the source.
+func (p *Pool) blame(ctx, bounded context.Context, j job, err error) (reason, error) {
+	switch {
+	case p.closed():
+		return stopped, ErrClosed
+	case ctx.Err() != nil: // whoever waited has left; the source is not to blame
+		return canceled, context.Cause(ctx)
+	case bounded.Err() != nil:
+		p.quarantine.strike(j.source)
+		p.recent.note(false)
+		return late, fmt.Errorf("render takes longer than %s: %w", j.timeout, context.DeadlineExceeded)
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+		// Linux says so when the other end of a socket pair is closed with the request unread in it. A child that has read it
+		// and dies leaves an end of file.
+		return idle, errNotBegun
+	}
+	p.quarantine.strike(j.source)
+	p.recent.note(true)
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return crashed, transform.ErrCrashed
+	}
+	return crashed, fmt.Errorf("%w: %w", transform.ErrCrashed, err)
+}
