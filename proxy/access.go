@@ -2,10 +2,13 @@ package proxy
 
 import (
 	"context"
+	"errors"
 	"log/slog"
+	"sync"
 	"time"
 
 	"deckle/cache"
+	"deckle/transform"
 
 	"github.com/valyala/fasthttp"
 )
@@ -22,8 +25,10 @@ type Access struct {
 	Outcome cache.Outcome
 	Cause   error // what the client is not told
 
-	fetch  time.Duration // reading the source, where this request did that
-	render time.Duration // waiting for a slot and rendering, likewise
+	begin   time.Time
+	fetch   time.Duration // reading the source, where this request did that
+	render  time.Duration // waiting for a slot and rendering, likewise
+	scratch [192]byte     // where header values are put together
 }
 
 // What Access.From says of answers that no tier gave.
@@ -37,18 +42,33 @@ const (
 // maxLoggedPath bounds what a log line repeats of a path, bytes.
 const maxLoggedPath = 256
 
-func newAccess(ctx *fasthttp.RequestCtx, path string) *Access {
-	return &Access{
-		Method: string(ctx.Method()), // fasthttp reuses its buffers
-		Path:   path[:min(len(path), maxLoggedPath)],
-		From:   fromNone,
+// accesses keeps records for the next requests.
+var accesses = sync.Pool{New: func() any { return new(Access) }}
+
+func beginAccess(ctx *fasthttp.RequestCtx) *Access {
+	a := accesses.Get().(*Access)
+	*a = Access{Method: method(ctx), From: fromNone, begin: time.Now()}
+	return a
+}
+
+// method names the request's method without copying the usual ones.
+func method(ctx *fasthttp.RequestCtx) string {
+	switch {
+	case ctx.IsGet():
+		return fasthttp.MethodGet
+	case ctx.IsHead():
+		return fasthttp.MethodHead
+	case ctx.IsPost():
+		return fasthttp.MethodPost
 	}
+	return string(ctx.Method()) // fasthttp reuses its buffers
 }
 
 // finish writes the access line and tells the observer. It runs after the answer is complete and before it is sent.
-func (p *Proxy) finish(ctx *fasthttp.RequestCtx, a *Access, begin time.Time) {
-	a.Status, a.Took = ctx.Response.StatusCode(), time.Since(begin)
-	if a.Bytes == 0 {
+func (p *Proxy) finish(ctx *fasthttp.RequestCtx, a *Access) {
+	defer accesses.Put(a)
+	a.Status, a.Took = ctx.Response.StatusCode(), time.Since(a.begin)
+	if a.Bytes == 0 && !ctx.Response.IsBodyStream() { // Body would read a stream
 		a.Bytes = len(ctx.Response.Body())
 	}
 	p.Observe.Request(a)
@@ -72,6 +92,19 @@ func (p *Proxy) finish(ctx *fasthttp.RequestCtx, a *Access, begin time.Time) {
 	if a.Cause != nil {
 		attrs[len(attrs)-1] = slog.String("cause", a.Cause.Error())
 		list = attrs[:]
+		p.logPanic(a.Cause)
 	}
 	p.Log.LogAttrs(context.Background(), level, "request", list...)
+}
+
+// logPanic writes what a panic of a fill or of the engine left behind, which its error does not say.
+func (p *Proxy) logPanic(cause error) {
+	var fill *cache.PanicError
+	var engine *transform.PanicError
+	switch {
+	case errors.As(cause, &fill):
+		p.Log.Error("panic", slog.Any("value", fill.Value), slog.String("stack", string(fill.Stack)))
+	case errors.As(cause, &engine):
+		p.Log.Error("panic", slog.Any("value", engine.Value), slog.String("stack", string(engine.Stack)))
+	}
 }

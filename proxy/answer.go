@@ -24,13 +24,25 @@ func etag(k cache.Key) string {
 }
 
 // picture writes a variant.
-func (p *Proxy) picture(ctx *fasthttp.RequestCtx, a *Access, r Request, e *cache.Entry, tag string) {
+func (p *Proxy) picture(ctx *fasthttp.RequestCtx, a *Access, r Request, e *cache.Entry) {
 	h := &ctx.Response.Header
 	h.SetContentType(e.ContentType)
-	p.validators(h, r, tag, e.Modified)
-	h.Set("Cache-Status", cacheStatus(a))
-	h.Set("Server-Timing", serverTiming(a))
+	p.validators(h, r, e.ETag, e.Modified)
+	h.SetCanonical(headerCacheStatus, cacheStatus(a.scratch[:0], a))
+	h.SetCanonical(headerServerTiming, serverTiming(a.scratch[:0], a))
 	ctx.Response.SetBodyRaw(e.Body) // shared, and only read
+}
+
+// Names of headers that every picture carries, in the form that fasthttp writes, so that it need not make it each time.
+var (
+	headerCacheStatus  = []byte("Cache-Status")
+	headerServerTiming = []byte("Server-Timing")
+)
+
+// conditional tells whether the viewer has a copy to compare.
+func conditional(ctx *fasthttp.RequestCtx) bool {
+	h := &ctx.Request.Header
+	return len(h.Peek(fasthttp.HeaderIfNoneMatch)) > 0 || len(h.Peek(fasthttp.HeaderIfModifiedSince)) > 0
 }
 
 // validators sets what lets a viewer keep and re-validate an answer.
@@ -43,11 +55,12 @@ func (p *Proxy) validators(h *fasthttp.ResponseHeader, r Request, tag string, mo
 		h.Set(fasthttp.HeaderCacheControl, "public, max-age=31536000, immutable")
 		return
 	}
-	h.Set(fasthttp.HeaderCacheControl, p.freshFor())
+	h.Set(fasthttp.HeaderCacheControl, p.maxAge)
 }
 
-func (p *Proxy) freshFor() string {
-	return "public, max-age=" + strconv.FormatInt(int64(p.MaxAge/time.Second), 10)
+// maxAge is the Cache-Control of an answer that may change.
+func maxAge(d time.Duration) string {
+	return "public, max-age=" + strconv.FormatInt(int64(d/time.Second), 10)
 }
 
 // notModified answers 304 with what a 200 would say of caching (RFC 9110 section 15.4.5).
@@ -83,40 +96,43 @@ func matches(list, tag string) bool {
 	return false
 }
 
-// cacheStatus says where the answer came from (RFC 9211).
-func cacheStatus(a *Access) string {
-	switch a.From {
-	case fromRender:
-		return "Deckle; fwd=miss; stored; detail=render"
-	case cache.FromShared:
-		if a.Outcome.Origin == cache.FromFill {
-			return "Deckle; fwd=miss; collapsed; detail=render"
-		}
-		return "Deckle; hit; collapsed; detail=" + a.Outcome.Origin
-	case fromOriginal:
-		return "Deckle; fwd=bypass; detail=original"
+// cacheStatus appends where the answer came from (RFC 9211).
+func cacheStatus(b []byte, a *Access) []byte {
+	how, detail := "hit", a.From
+	switch {
+	case a.From == fromRender:
+		how = "fwd=miss; stored"
+	case a.From == fromOriginal:
+		how = "fwd=bypass"
+	case a.From == cache.FromShared && a.Outcome.Origin == cache.FromFill:
+		how, detail = "fwd=miss; collapsed", fromRender
+	case a.From == cache.FromShared:
+		how, detail = "hit; collapsed", a.Outcome.Origin
 	}
-	return "Deckle; hit; detail=" + a.From
+	b = append(b, "Deckle; "...)
+	b = append(b, how...)
+	b = append(b, "; detail="...)
+	return append(b, detail...)
 }
 
-// serverTiming says where the time went, milliseconds (W3C Server Timing).
-func serverTiming(a *Access) string {
-	b := make([]byte, 0, 96)
-	step := func(name string, took time.Duration) {
-		if len(b) > 0 {
-			b = append(b, ", "...)
-		}
-		b = append(append(b, name...), ";dur="...)
-		b = strconv.AppendFloat(b, float64(took.Microseconds())/1000, 'f', -1, 64)
-	}
+// serverTiming appends where the time went, milliseconds (W3C Server Timing).
+func serverTiming(b []byte, a *Access) []byte {
 	for _, s := range a.Outcome.Steps() {
 		if s.Name != cache.FromFill { // told as fetch and render
-			step(s.Name, s.Took)
+			b = appendTiming(b, s.Name, s.Took)
 		}
 	}
 	if a.From == fromRender {
-		step("fetch", a.fetch)
-		step("render", a.render)
+		b = appendTiming(b, "fetch", a.fetch)
+		b = appendTiming(b, "render", a.render)
 	}
-	return string(b)
+	return b
+}
+
+func appendTiming(b []byte, name string, took time.Duration) []byte {
+	if len(b) > 0 {
+		b = append(b, ", "...)
+	}
+	b = append(append(b, name...), ";dur="...)
+	return strconv.AppendFloat(b, float64(took.Microseconds())/1000, 'f', -1, 64)
 }

@@ -21,37 +21,46 @@ type changedError struct{ now origin.Info }
 func (e *changedError) Error() string { return "proxy: the source has changed" }
 
 // variant serves a rendering of the version that info names.
-func (p *Proxy) variant(wait context.Context, ctx *fasthttp.RequestCtx, a *Access, r Request, info origin.Info) error {
-	key := p.key(r, info)
-	tag := etag(key)
-	if p.fresh(ctx, tag, info.Modified) {
-		a.From = fromFresh
-		p.notModified(ctx, r, tag, info.Modified)
-		return nil
+func (p *Proxy) variant(wait context.Context, ctx *fasthttp.RequestCtx, a *Access, read *reading, r Request, info origin.Info) error {
+	key := p.key(read, r, info)
+	if conditional(ctx) {
+		if tag := etag(key); p.fresh(ctx, tag, info.Modified) {
+			a.From = fromFresh
+			p.notModified(ctx, r, tag, info.Modified)
+			return nil
+		}
 	}
+	entry, outcome := p.Chain.First(wait, key)
 	var fill fillFacts
-	entry, outcome, err := p.Chain.Get(wait, key, func(ctx context.Context) (*cache.Entry, error) {
-		return p.render(ctx, r, info, &fill)
-	})
-	a.Outcome = outcome
-	if err != nil {
-		return err
+	if entry == nil {
+		var err error
+		entry, outcome, fill, err = p.beyondMemory(wait, key, outcome, r, info)
+		if err != nil {
+			a.Outcome = outcome
+			return err
+		}
 	}
-	a.From = outcome.From
+	a.Outcome, a.From = outcome, outcome.From
 	if outcome.From == cache.FromFill { // then the fill was this call's own, and it has ended
 		a.From, a.fetch, a.render = fromRender, fill.fetch, fill.render
 	}
-	p.picture(ctx, a, r, entry, tag)
+	p.picture(ctx, a, r, entry)
 	return nil
 }
 
-// key names the variant in every tier.
-func (p *Proxy) key(r Request, info origin.Info) cache.Key {
-	version := info.Version
-	if p.Generation != "" {
-		version += "." + p.Generation
+// beyondMemory looks in the other tiers and renders what none holds. It is apart from variant so that a hit in memory does not
+// pay for what only a fill needs.
+func (p *Proxy) beyondMemory(
+	wait context.Context, key cache.Key, out cache.Outcome, r Request, info origin.Info,
+) (*cache.Entry, cache.Outcome, fillFacts, error) {
+	var fill fillFacts
+	entry, out, err := p.Chain.Beyond(wait, key, func(ctx context.Context) (*cache.Entry, error) {
+		return p.render(ctx, key, r, info, &fill)
+	}, out)
+	if err != nil || out.From != cache.FromFill {
+		return entry, out, fillFacts{}, err // fill may be running still, for others
 	}
-	return cache.Key{Source: r.Source, Version: version, Variant: r.Spec.String()}
+	return entry, out, fill, nil
 }
 
 // fillFacts is where the time of one fill went. Reading it is safe once the fill has returned.
@@ -60,8 +69,12 @@ type fillFacts struct{ fetch, render time.Duration }
 // admitter is an Engine that knows beforehand when it would refuse.
 type admitter interface{ Admit() error }
 
-// render makes a variant: the source is read first, so that a slow origin never holds a render slot.
-func (p *Proxy) render(ctx context.Context, r Request, info origin.Info, facts *fillFacts) (*cache.Entry, error) {
+// render makes a variant: the source is read first, so that a slow origin never holds a render slot. What failed a moment ago
+// is not tried again.
+func (p *Proxy) render(ctx context.Context, key cache.Key, r Request, info origin.Info, facts *fillFacts) (*cache.Entry, error) {
+	if err := p.failures.recall(key, time.Now()); err != nil {
+		return nil, err
+	}
 	if gate, ok := p.Engine.(admitter); ok {
 		if err := gate.Admit(); err != nil {
 			return nil, err
@@ -78,16 +91,25 @@ func (p *Proxy) render(ctx context.Context, r Request, info origin.Info, facts *
 		return nil, &changedError{now: now}
 	}
 	begin = time.Now()
-	picture, err := p.Engine.Render(ctx, source, r.Spec)
+	spec := r.rendering()
+	picture, err := p.Engine.Render(ctx, source, spec)
 	facts.render = time.Since(begin)
-	p.Observe.Render(renderedFormat(r.Spec, picture), facts.render, err)
+	p.Observe.Render(renderedFormat(spec, picture), facts.render, err)
 	if err != nil {
-		return nil, fmt.Errorf("render %s%s: %w", r.Source, r.Spec, err)
+		err = fmt.Errorf("render %s%s: %w", r.Source, spec, err)
+		p.failures.note(ctx, key, err, time.Now())
+		return nil, err
 	}
-	return cache.NewEntry(cache.Entry{
+	entry := cache.Entry{
 		Body: picture.Body, ContentType: picture.Format.MediaType(), Width: picture.Width, Height: picture.Height,
-		Modified: info.Modified, Cost: facts.render,
-	}), nil
+	}
+	if r.Want != WantPicture {
+		if entry, err = describe(r, info, source, picture); err != nil {
+			return nil, err
+		}
+	}
+	entry.ETag, entry.Modified, entry.Cost = etag(key), info.Modified, facts.render
+	return cache.NewEntry(entry), nil
 }
 
 func renderedFormat(spec transform.Spec, picture *transform.Picture) transform.Format {

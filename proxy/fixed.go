@@ -10,11 +10,17 @@ import (
 // common sets what every answer of the edge carries: pictures may be embedded anywhere and timed, and nothing that a browser
 // is talked into opening here can run (TRUST.md threat 10).
 func common(h *fasthttp.ResponseHeader) {
-	h.Set("Access-Control-Allow-Origin", "*")
-	h.Set("Cross-Origin-Resource-Policy", "cross-origin")
-	h.Set("Timing-Allow-Origin", "*")
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Content-Security-Policy", "default-src 'none'; sandbox")
+	for i := range commonHeaders {
+		h.SetCanonical(commonHeaders[i].name, commonHeaders[i].value)
+	}
+}
+
+var commonHeaders = []struct{ name, value []byte }{
+	{[]byte("Access-Control-Allow-Origin"), []byte("*")},
+	{[]byte("Cross-Origin-Resource-Policy"), []byte("cross-origin")},
+	{[]byte("Timing-Allow-Origin"), []byte("*")},
+	{[]byte("X-Content-Type-Options"), []byte("nosniff")},
+	{[]byte("Content-Security-Policy"), []byte("default-src 'none'; sandbox")},
 }
 
 // fixed answers the paths that name no picture.

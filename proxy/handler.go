@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"runtime/debug"
 	"strings"
-	"time"
 
 	"deckle/origin"
 	"deckle/transform"
@@ -18,22 +17,29 @@ import (
 // handle answers one request. fasthttp reuses ctx and recovers no panics: nothing of ctx outlives this call but what is
 // copied, and a panic costs its own request only.
 func (p *Proxy) handle(ctx *fasthttp.RequestCtx) {
-	begin := time.Now()
-	path, query := target(ctx)
-	a := newAccess(ctx, path)
-	defer p.finish(ctx, a, begin)
+	a := beginAccess(ctx)
+	defer p.finish(ctx, a)
 	defer func() {
 		if v := recover(); v != nil {
 			p.Log.Error("panic", slog.Any("value", v), slog.String("stack", string(debug.Stack())))
 			p.fail(ctx, a, fmt.Errorf("panic: %v", v))
 		}
 	}()
+	if ctx.IsGet() || ctx.IsHead() {
+		if read := p.readings.find(ctx.RequestURI()); read != nil {
+			a.Path = read.path
+			common(&ctx.Response.Header)
+			p.get(ctx, a, read)
+			return
+		}
+	}
+	path, query := splitTarget(string(ctx.RequestURI())) // a copy: fasthttp reuses its buffers
+	a.Path = path[:min(len(path), maxLoggedPath)]
 	p.route(ctx, a, path, query)
 }
 
-// target returns copies of the path and the query as they came over the wire: undecoded, dots not resolved.
-func target(ctx *fasthttp.RequestCtx) (path, query string) {
-	raw := string(ctx.RequestURI())
+// splitTarget returns the path and the query of a request target as they came over the wire: undecoded, dots not resolved.
+func splitTarget(raw string) (path, query string) {
 	if scheme := strings.Index(raw, "://"); scheme > 0 && raw[0] != '/' { // absolute form, RFC 9112 section 3.2.2
 		rest := raw[scheme+3:]
 		if slash := strings.IndexAny(rest, "/?"); slash >= 0 {
@@ -54,7 +60,7 @@ func (p *Proxy) route(ctx *fasthttp.RequestCtx, a *Access, path, query string) {
 	}
 	switch {
 	case ctx.IsGet(), ctx.IsHead():
-		p.get(ctx, a, path, query)
+		p.read(ctx, a, path, query)
 	case ctx.IsPost() && p.Uploads != nil:
 		p.upload(ctx, a, path)
 	case ctx.IsOptions():
@@ -64,35 +70,51 @@ func (p *Proxy) route(ctx *fasthttp.RequestCtx, a *Access, path, query string) {
 	}
 }
 
-// get serves a picture.
-func (p *Proxy) get(ctx *fasthttp.RequestCtx, a *Access, path, query string) {
-	r, err := ParseRequest(path, query, p.Ignore)
+// read makes out what a URL asks for, refuses what cannot be had, and remembers the rest.
+func (p *Proxy) read(ctx *fasthttp.RequestCtx, a *Access, path, query string) {
+	r, err := ParseRequest(path, query, p.Rules)
 	if err != nil {
 		p.fail(ctx, a, err)
 		return
 	}
 	a.Source = r.Source
-	if clamped, changed := r.Spec.Clamp(p.Limits.OutputSide); changed {
-		p.redirectToBounds(ctx, r, clamped, path, query)
+	if bounded, changed := p.bound(r); changed && p.snaps() {
+		r.Spec = bounded
+	} else if changed {
+		p.redirectToBounds(ctx, r, bounded, path, query)
 		return
 	}
-	p.settleFormat(ctx, &r)
-	if r.Spec.Format != transform.Auto && !p.Engine.Writes(r.Spec.Format) {
+	r.reduce()
+	if r.Want != WantInfo && r.Spec.Format != transform.Auto && !p.Engine.Writes(r.Spec.Format) {
 		p.fail(ctx, a, &transform.SpecError{
 			Option: "extension", Value: r.Spec.Format.Ext(),
 			Hint: "the installed libvips cannot write it; choose another format",
 		})
 		return
 	}
-	wait, cancel := context.WithTimeout(context.Background(), p.Timeout)
-	defer cancel()
-	if err := p.answer(wait, ctx, a, r); err != nil {
+	p.get(ctx, a, p.readings.keep(ctx.RequestURI(), a.Path, r))
+}
+
+// get serves a picture.
+func (p *Proxy) get(ctx *fasthttp.RequestCtx, a *Access, read *reading) {
+	r := read.request
+	a.Source = r.Source
+	p.settleFormat(ctx, &r)
+	if r.Download != "" {
+		ctx.Response.Header.Set(fasthttp.HeaderContentDisposition, disposition(r.Download))
+	}
+	wait := newPatience(p.Timeout)
+	defer wait.end()
+	if err := p.answer(wait, ctx, a, read, r); err != nil {
 		p.fail(ctx, a, err)
 	}
 }
 
 // settleFormat turns .auto and allow_webp=true into the format that this viewer gets.
 func (p *Proxy) settleFormat(ctx *fasthttp.RequestCtx, r *Request) {
+	if r.Spec.Format != transform.Auto && !r.WebPOnly {
+		return
+	}
 	accept := string(ctx.Request.Header.Peek(fasthttp.HeaderAccept))
 	switch {
 	case r.Spec.Format == transform.Auto:
@@ -101,21 +123,19 @@ func (p *Proxy) settleFormat(ctx *fasthttp.RequestCtx, r *Request) {
 		if acceptQ(accept, transform.WebP.MediaType()) > 0 && p.Engine.Writes(transform.WebP) {
 			r.Spec.Format = transform.WebP
 		}
-	default:
-		return
 	}
 	ctx.Response.Header.Set(fasthttp.HeaderVary, fasthttp.HeaderAccept)
 }
 
 // answer finds the source's version and serves the stored source or a variant of it. A source that changes between the
 // look-up and the rendering is met with its new version; twice is enough but for a source that changes all the time.
-func (p *Proxy) answer(wait context.Context, ctx *fasthttp.RequestCtx, a *Access, r Request) error {
+func (p *Proxy) answer(wait context.Context, ctx *fasthttp.RequestCtx, a *Access, read *reading, r Request) error {
 	info, err := p.Versions.Stat(wait, r.Source)
 	if err != nil {
 		return err
 	}
 	for range 3 {
-		if r.Spec.Bare() {
+		if r.Want == WantPicture && r.Spec.Bare() {
 			stored, err := p.isStored(wait, r, info)
 			if err != nil {
 				return err
@@ -124,7 +144,7 @@ func (p *Proxy) answer(wait context.Context, ctx *fasthttp.RequestCtx, a *Access
 				return p.original(wait, ctx, a, r, info)
 			}
 		}
-		err = p.variant(wait, ctx, a, r, info)
+		err = p.variant(wait, ctx, a, read, r, info)
 		var changed *changedError
 		if !errors.As(err, &changed) {
 			return err
@@ -136,16 +156,16 @@ func (p *Proxy) answer(wait context.Context, ctx *fasthttp.RequestCtx, a *Access
 }
 
 // redirectToBounds answers a size beyond the bounds: 307 to the nearest size within, everything else of the URL kept.
-func (p *Proxy) redirectToBounds(ctx *fasthttp.RequestCtx, r Request, clamped transform.Spec, path, query string) {
+func (p *Proxy) redirectToBounds(ctx *fasthttp.RequestCtx, r Request, bounded transform.Spec, path, query string) {
 	ext := path[strings.LastIndexByte(path, '.'):]
-	location := "/" + encodeID(r.Source) + clamped.Size() + ext
+	location := "/" + encodeID(r.Source) + bounded.Size() + ext
 	if query != "" {
 		location += "?" + query
 	}
 	h := &ctx.Response.Header
 	h.Set(fasthttp.HeaderLocation, location)
-	h.Set("X-Redirect-Info", fmt.Sprintf("sides are at most %d device pixels", p.Limits.OutputSide))
-	h.Set(fasthttp.HeaderCacheControl, p.freshFor())
+	h.Set("X-Redirect-Info", p.boundsInfo())
+	h.Set(fasthttp.HeaderCacheControl, p.maxAge)
 	ctx.SetStatusCode(fasthttp.StatusTemporaryRedirect)
 }
 

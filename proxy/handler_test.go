@@ -71,7 +71,7 @@ func (r *refuser) Receive(_ context.Context, u ingest.Upload) (ingest.Receipt, e
 
 // edge is a Proxy that listens, over a directory of originals.
 type edge struct {
-	t       *testing.T
+	t       testing.TB
 	url     string
 	dir     string
 	engine  *drawer
@@ -80,7 +80,7 @@ type edge struct {
 	logged  *bytes.Buffer
 }
 
-func newEdge(t *testing.T) *edge {
+func newEdge(t testing.TB) *edge {
 	t.Helper()
 	e := &edge{t: t, dir: t.TempDir(), engine: &drawer{}, uploads: &refuser{}, logged: &bytes.Buffer{}}
 	store, err := file.New(e.dir)
@@ -95,7 +95,7 @@ func newEdge(t *testing.T) *edge {
 	chain := cache.NewChain(cache.Config{Layers: []cache.Layer{{Name: "memory", Tier: tier}}})
 	e.proxy = New(Config{
 		Chain: chain, Sources: store, Versions: versions, Engine: e.engine, Limits: transform.DefaultLimits(), Uploads: e.uploads,
-		MaxAge: time.Hour, Ignore: defaultIgnore, Log: slog.New(slog.NewJSONHandler(e.logged, nil)), Timeout: 10 * time.Second,
+		MaxAge: time.Hour, Rules: defaultRules, Log: slog.New(slog.NewJSONHandler(e.logged, nil)), Timeout: 10 * time.Second,
 	})
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

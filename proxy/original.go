@@ -90,7 +90,7 @@ func (p *Proxy) original(wait context.Context, ctx *fasthttp.RequestCtx, a *Acce
 	h := &ctx.Response.Header
 	h.SetContentType(r.contentType(p, object.Info))
 	h.Set(fasthttp.HeaderAcceptRanges, "bytes")
-	h.Set("Cache-Status", cacheStatus(a))
+	h.SetCanonical(headerCacheStatus, cacheStatus(a.scratch[:0], a))
 	p.validators(h, r, `"`+object.Version+`"`, object.Modified)
 	length := int(object.Size)
 	if partial {

@@ -30,6 +30,8 @@ type Receiver interface {
 
 // Config joins the parts of the edge. What is marked optional may be left zero.
 type Config struct {
+	Rules // optional
+
 	Chain    *cache.Chain
 	Sources  origin.Reader
 	Versions Versions
@@ -39,7 +41,6 @@ type Config struct {
 
 	Generation    string        // part of every key: differs when the same Spec would give other bytes; [0-9a-z]*
 	MaxAge        time.Duration // how long a viewer may keep a picture without asking again
-	Ignore        []string      // query options passed over; name* matches a prefix; the first marks a versioned URL
 	AllowIndexing bool          // what robots.txt says
 	Fetches       int           // sources read at once; default 32
 	Timeout       time.Duration // for a whole answer, waiting included; default 30 s
@@ -48,7 +49,7 @@ type Config struct {
 	Observe Observer // optional
 }
 
-// Observer is told what happened; its methods are called from many goroutines and must not block.
+// Observer is told what happened; its methods are called from many goroutines, must not block, and must not keep the Access.
 type Observer interface {
 	Request(a *Access)
 	Fetch(took time.Duration, bytes int, err error)
@@ -58,10 +59,12 @@ type Observer interface {
 // Proxy answers requests of the edge listener.
 type Proxy struct {
 	Config
-	server  *fasthttp.Server
-	fetches *semaphore.Weighted
-	kinds   kinds
-	drain   chan struct{} // closed when the server is told to stop
+	server   *fasthttp.Server
+	fetches  *semaphore.Weighted
+	kinds    kinds
+	failures failures
+	readings *readings
+	maxAge   string // Cache-Control of an answer that may change
 }
 
 // New returns a Proxy that has not begun to listen.
@@ -75,7 +78,10 @@ func New(c Config) *Proxy {
 	if c.Observe == nil {
 		c.Observe = unobserved{}
 	}
-	p := &Proxy{Config: c, fetches: semaphore.NewWeighted(int64(c.Fetches)), kinds: newKinds(), drain: make(chan struct{})}
+	p := &Proxy{
+		Config: c, fetches: semaphore.NewWeighted(int64(c.Fetches)), kinds: newKinds(), failures: newFailures(),
+		readings: newReadings(), maxAge: maxAge(c.MaxAge),
+	}
 	p.server = &fasthttp.Server{
 		Handler:      p.handle,
 		ErrorHandler: p.unreadable,
@@ -103,7 +109,6 @@ func (p *Proxy) Serve(l net.Listener) error { return p.server.Serve(l) }
 
 // Shutdown stops accepting, lets the requests under way end, and returns when all connections are closed or ctx ends.
 func (p *Proxy) Shutdown(ctx context.Context) error {
-	close(p.drain)
 	return p.server.ShutdownWithContext(ctx)
 }
 

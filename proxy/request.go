@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"errors"
 	"net/url"
 	"strings"
 
@@ -14,6 +15,9 @@ type Request struct {
 	Spec      transform.Spec // canonical; its format may still be Auto
 	WebPOnly  bool           // allow_webp=true: WebP where the viewer takes it, and nothing else negotiated
 	Versioned bool           // the URL carries a version mark, so that its answer never changes
+	Want      Want           // the picture, or something about it
+	Download  string         // name of a file that the answer is to be saved as; empty to show it
+	Sized     bool           // the size stands in the name, so that bounds are held against it; a preset's is configured
 }
 
 // maxPath bounds the path of a URL, bytes as sent: an id of 255 bytes with each one percent-encoded, a size and an extension.
@@ -22,33 +26,114 @@ const maxPath = 1024
 // reserved are first segments that name no source.
 var reserved = map[string]bool{"_health": true, "robots.txt": true, "favicon.ico": true, "token": true}
 
-// ParseRequest reads a path and a raw query as they came over the wire. ignore lists the options to pass over, as in
-// Config.Ignore. Errors are *transform.SpecError, transform.ErrNoExtension, or wrap origin.ErrBadID.
-func ParseRequest(path, query string, ignore []string) (Request, error) {
+// ParseRequest reads a path and a raw query as they came over the wire. Errors are *transform.SpecError,
+// transform.ErrNoExtension, or wrap origin.ErrBadID.
+func ParseRequest(path, query string, rules Rules) (Request, error) {
 	name, err := decodePath(path)
 	if err != nil {
 		return Request{}, err
 	}
-	id, spec, err := transform.ParseName(name)
+	var r Request
+	id, spec, err := r.parseName(name)
 	if err != nil {
 		return Request{}, err
 	}
 	if err := checkSource(id); err != nil {
 		return Request{}, err
 	}
-	r := Request{Source: id}
-	r.Spec, err = transform.ParseQuery(spec, query, func(name string) bool { return r.passOver(name, query, ignore) })
+	r.Source, r.Sized = id, spec.Size() != ""
+	query, preset, err := r.takeOwn(query)
 	if err != nil {
+		return Request{}, err
+	}
+	passOver := func(name string) bool { return r.passOver(name, query, &rules) }
+	if err := rules.check(spec, query, passOver); err != nil {
+		return Request{}, err
+	}
+	if preset != "" {
+		if spec, query, err = rules.Presets.expand(preset, spec, query); err != nil {
+			return Request{}, err
+		}
+	}
+	if r.Spec, err = transform.ParseQuery(spec, query, passOver); err != nil {
 		return Request{}, err
 	}
 	if r.WebPOnly && r.Spec.Format == transform.Auto {
 		r.WebPOnly = false // .auto asks for more
 	}
-	return r, nil
+	if r.Want != WantPicture {
+		r.WebPOnly = false
+	}
+	return r, r.checkInfo()
+}
+
+// parseName is transform.ParseName, and knows .json besides the formats.
+func (r *Request) parseName(name string) (id string, spec transform.Spec, err error) {
+	stem := len(name) - len(infoExt)
+	if stem < 0 || !strings.EqualFold(name[stem:], infoExt) {
+		return transform.ParseName(name)
+	}
+	r.Want = WantInfo
+	// A size is read from the right of any name that ends in an extension.
+	id, spec, err = transform.ParseName(name[:stem] + "." + transform.Auto.Ext())
+	spec.Format = transform.Source
+	return id, spec, err
+}
+
+// checkInfo refuses what has no meaning for facts about a source.
+func (r *Request) checkInfo() error {
+	if r.Want == WantInfo && r.Spec != (transform.Spec{}) {
+		return &transform.SpecError{
+			Option: "extension", Value: "json",
+			Hint: "it describes the source, without size and options; an id that ends like a size is written with a free one, as in photo_300_200_0_0.json",
+		}
+	}
+	return nil
+}
+
+// takeOwn takes the options that are about the answer, and no part of a Spec, out of a raw query.
+func (r *Request) takeOwn(query string) (rest, preset string, err error) {
+	if query == "" {
+		return "", "", nil
+	}
+	set := map[string]func(string) error{
+		"download":    r.setDownload,
+		"placeholder": r.setPlaceholder,
+		"preset": func(name string) error {
+			if preset = name; name == "" {
+				return errors.New("it is the name of a configured bundle of options")
+			}
+			return nil
+		},
+	}
+	var kept []string
+	for _, pair := range pairsOf(query) {
+		name := optionName(pair)
+		take, known := set[name]
+		if !known {
+			kept = append(kept, pair)
+			continue
+		}
+		_, raw, _ := strings.Cut(pair, "=")
+		value, err := url.QueryUnescape(raw)
+		switch {
+		case take == nil:
+			err = errors.New("it is given twice; give it once")
+		case err != nil:
+			err = errors.New("a % is written %25")
+		default:
+			err = take(value)
+		}
+		if err != nil {
+			return "", "", &transform.SpecError{Option: name, Value: bounded(value), Hint: err.Error()}
+		}
+		set[name] = nil
+	}
+	return strings.Join(kept, "&"), preset, nil
 }
 
 // passOver takes the options that do not belong to a Spec: compatibility flags and what is ignored by configuration.
-func (r *Request) passOver(name, query string, ignore []string) bool {
+func (r *Request) passOver(name, query string, rules *Rules) bool {
 	switch name {
 	case "allow_webp":
 		r.WebPOnly = strings.Contains("&"+query+"&", "&allow_webp=true&")
@@ -56,14 +141,9 @@ func (r *Request) passOver(name, query string, ignore []string) bool {
 	case "proxy": // asks for bytes where redirects are configured; the bytes are what every answer holds
 		return true
 	}
-	for i, pattern := range ignore {
-		prefix, isPrefix := strings.CutSuffix(pattern, "*")
-		if name == pattern || (isPrefix && strings.HasPrefix(name, prefix)) {
-			r.Versioned = r.Versioned || i == 0
-			return true
-		}
-	}
-	return false
+	ignored, versioned := rules.ignores(name)
+	r.Versioned = r.Versioned || versioned
+	return ignored
 }
 
 // decodePath undoes the percent-encoding of each segment. An encoded slash or NUL is no part of any id.

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -10,7 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-var defaultIgnore = []string{"v", "_", "utm_*", "fbclid", "gclid"}
+var defaultRules = Rules{Ignore: []string{"v", "_", "utm_*", "fbclid", "gclid"}}
 
 func TestParseRequest(t *testing.T) {
 	webp := func(w, h int) transform.Spec { return transform.Spec{Format: transform.WebP, Width: w, Height: h} }
@@ -41,14 +42,23 @@ func TestParseRequest(t *testing.T) {
 			Format: transform.WebP, Width: 3, Height: 4, Fit: transform.FitCrop, Gravity: transform.North, Blur: 700}}},
 		{"/_health2.webp", Request{Source: "_health2", Spec: webp(0, 0)}},
 		{"/tokens.webp", Request{Source: "tokens", Spec: webp(0, 0)}},
+		{"/cat.json", Request{Source: "cat", Want: WantInfo}},
+		{"/shop/my_cat.JSON", Request{Source: "shop/my_cat", Want: WantInfo}},
+		{"/photo_300_200_0_0.json?v=3", Request{Source: "photo_300_200", Want: WantInfo, Versioned: true}},
+		{"/cat_3_4.webp?placeholder=BlurHash", Request{Source: "cat", Spec: webp(3, 4), Want: WantBlurHash}},
+		{"/cat_3_4.auto?allow_webp=true&placeholder=color", Request{
+			Source: "cat", Spec: transform.Spec{Format: transform.Auto, Width: 3, Height: 4}, Want: WantColor}},
+		{"/cat_3_4.webp?download=my%20cat.webp", Request{Source: "cat", Spec: webp(3, 4), Download: "my cat.webp"}},
+		{"/cat.json?download=facts.json", Request{Source: "cat", Want: WantInfo, Download: "facts.json"}},
 	}
 	for _, test := range tests {
 		t.Run(test.target, func(t *testing.T) {
 			path, query, _ := strings.Cut(test.target, "?")
-			got, err := ParseRequest(path, query, defaultIgnore)
+			got, err := ParseRequest(path, query, defaultRules)
 			if err != nil {
 				t.Fatal(err)
 			}
+			test.want.Sized = test.want.Spec.Size() != ""
 			if diff := cmp.Diff(test.want, got); diff != "" {
 				t.Error(diff)
 			}
@@ -74,7 +84,7 @@ var hostilePaths = []string{
 func TestParseRequestHostile(t *testing.T) {
 	for _, path := range hostilePaths {
 		t.Run(path[:min(40, len(path))], func(t *testing.T) {
-			got, err := ParseRequest(path, "", defaultIgnore)
+			got, err := ParseRequest(path, "", defaultRules)
 			if status, _ := StatusOf(err); err == nil || got != (Request{}) || (status != 404 && status != 400) {
 				t.Errorf("got %+v, %v, which is a %d", got, err, status)
 			}
@@ -107,16 +117,55 @@ func TestUploadID(t *testing.T) {
 	}
 }
 
+// TestParseRequestRefuses: options about the answer are as strict as those of a Spec, and name the remedy.
+func TestParseRequestRefuses(t *testing.T) {
+	tests := []struct{ target, option, says string }{
+		{"/cat_300_200.json", "extension", "_0_0.json"},
+		{"/cat.json?fit=crop&quality=7", "extension", "without size and options"},
+		{"/cat.jpg?placeholder=lqip", "placeholder", "thumbhash, blurhash or color"},
+		{"/cat.jpg?placeholder=", "placeholder", "thumbhash"},
+		{"/cat.jpg?placeholder=color&placeholder=color", "placeholder", "twice"},
+		{"/cat.jpg?download=a&download=b", "download", "twice"},
+		{"/cat.jpg?download=", "download", "name of a file"},
+		{"/cat.jpg?download", "download", "name of a file"},
+		{"/cat.jpg?download=a%0d%0aSet-Cookie:x", "download", "control"},
+		{"/cat.jpg?download=a%00", "download", "control"},
+		{"/cat.jpg?download=..%2Fa", "download", "slashes"},
+		{"/cat.jpg?download=a%5Cb", "download", "slashes"},
+		{"/cat.jpg?download=a%E2%80%AEgpj.exe", "download", "control"},
+		{"/cat.jpg?download=%ff", "download", "control"},
+		{"/cat.jpg?download=%zz", "download", "%25"},
+		{"/cat.jpg?download=" + strings.Repeat("a", 256), "download", "255"},
+		{"/cat.jpg?preset=", "preset", "name of a configured"},
+		{"/cat.jpg?preset=thumb", "preset", "no presets are configured"},
+	}
+	for _, test := range tests {
+		path, query, _ := strings.Cut(test.target, "?")
+		_, err := ParseRequest(path, query, defaultRules)
+		var spec *transform.SpecError
+		if !errors.As(err, &spec) || spec.Option != test.option || !strings.Contains(spec.Hint, test.says) || len(spec.Value) > 100 {
+			t.Errorf("%.60s: %v", test.target, err)
+		}
+	}
+}
+
 // FuzzParseRequest holds that whatever is accepted names a source within the grammar, and that the canonical URL reads the
 // same again.
 func FuzzParseRequest(f *testing.F) {
 	f.Add("/cat_300_200_2x.webp", "fit=crop&v=1")
 	f.Add("/k%C3%A4tzchen.jpg", "allow_webp=true&quality=7")
+	f.Add("/cat.json", "placeholder=color&download=%E2%82%AC.json")
+	f.Add("/cat.webp", "preset=thumb&gravity=south")
 	for _, path := range hostilePaths {
 		f.Add(path, "")
 	}
+	rules := defaultRules
+	var err error
+	if rules.Presets, err = ParsePresets("thumb=_300_200?fit=crop&gravity=north;soft=blur=true", 4096); err != nil {
+		f.Fatal(err)
+	}
 	f.Fuzz(func(t *testing.T, path, query string) {
-		r, err := ParseRequest(path, query, defaultIgnore)
+		r, err := ParseRequest(path, query, rules)
 		if err != nil {
 			if status, _ := StatusOf(err); status != 400 && status != 404 {
 				t.Fatalf("%q?%q: status %d for %v", path, query, status, err)
@@ -132,8 +181,14 @@ func FuzzParseRequest(f *testing.F) {
 		}
 		_, options, _ := strings.Cut(r.Spec.String(), "?")
 		canonical := "/" + encodeID(r.Source) + size + "." + r.Spec.Format.Ext()
-		again, err := ParseRequest(canonical, options, nil)
-		if err != nil || again.Source != r.Source || again.Spec != r.Spec {
+		if r.Spec.Format == transform.Source {
+			canonical += "json"
+		}
+		if name := placeholderNames[r.Want]; name != "" {
+			options += "&placeholder=" + name
+		}
+		again, err := ParseRequest(canonical, options, Rules{})
+		if err != nil || again.Source != r.Source || again.Spec != r.Spec || again.Want != r.Want {
 			t.Fatalf("%q?%q reads as %+v, but its canonical %q?%q as %+v, %v", path, query, r, canonical, options, again, err)
 		}
 	})

@@ -60,25 +60,52 @@ func (s Spec) Clamp(most int) (Spec, bool) {
 // Combinations that cannot be made are a *SpecError.
 func (s Spec) canonical() (Spec, error) {
 	s.canonicalFit()
+	if err := s.canonicalGravity(); err != nil {
+		return Spec{}, err
+	}
 	s.canonicalTurn()
+	s.canonicalPage()
 	if s.Crop.Fraction && s.Crop.X == 0 && s.Crop.Y == 0 && s.Crop.W == millionths && s.Crop.H == millionths {
 		s.Crop = Crop{}
+	}
+	if s.Trim.Threshold == 255 {
+		s.Trim = Trim{} // no two pixels are farther apart
+	}
+	if s.Gray || s.Saturation == -100 {
+		s.Gray, s.Saturation = true, 0
+	}
+	if err := s.canonicalLossless(); err != nil {
+		return Spec{}, err
 	}
 	if s.Format != Source && !s.Format.Lossy() {
 		s.Quality = 0
 	}
+	if err := s.canonicalBackground(); err != nil {
+		return Spec{}, err
+	}
+	return s, nil
+}
+
+// canonicalBackground: padding needs a canvas, transparency a format that holds it; white is what the others get anyway.
+func (s *Spec) canonicalBackground() error {
+	if s.Background.Blur && s.Fit != FitCanvas {
+		return &SpecError{
+			Option: "background", Value: "blur",
+			Hint: "it fills the padding of fit=canvas in a box with both sides given; ask for that, or for a colour",
+		}
+	}
 	if s.Format != Source && !s.Format.Alpha() {
 		if s.Background.Set && s.Background.A == 0 {
-			return Spec{}, &SpecError{
+			return &SpecError{
 				Option: "background", Value: "transparent",
 				Hint: s.Format.Ext() + " holds no transparency; ask for png, webp or avif, or for a colour",
 			}
 		}
 		if s.Background == (Background{Set: true, R: 255, G: 255, B: 255, A: 255}) {
-			s.Background = Background{} // white is what these formats get anyway
+			s.Background = Background{}
 		}
 	}
-	return s, nil
+	return nil
 }
 
 // canonicalFit: without a box there is no fit; with one free side every fit that reaches its box is clip with enlarge.
@@ -93,8 +120,43 @@ func (s *Spec) canonicalFit() {
 	default:
 		s.Enlarge = false
 	}
-	if s.Fit != FitCrop && s.Fit != FitCanvas {
-		s.Gravity = Center
+}
+
+// canonicalPage: a page is a still picture by itself, and the first one is what a still picture shows anyway.
+func (s *Spec) canonicalPage() {
+	switch {
+	case s.Page == 1:
+		s.Page, s.Still = 0, true
+	case s.Page > 1:
+		s.Still = false
+	}
+	if s.Format != Source && s.Format != Auto && !s.Format.Animated() {
+		s.Still = false // holds no animation
+	}
+}
+
+// canonicalLossless: without loss there is no quality, and formats that know no loss need not be asked.
+func (s *Spec) canonicalLossless() error {
+	if !s.Lossless {
+		return nil
+	}
+	s.Quality = 0
+	switch s.Format {
+	case Source, Auto, WebP, AVIF, JXL:
+		return nil
+	case PNG, TIFF:
+		s.Lossless = false
+		return nil
+	}
+	return s.LosslessError()
+}
+
+// LosslessError returns the *SpecError that answers a request for lossless in a format that always loses something, with the
+// formats to ask for instead.
+func (s Spec) LosslessError() error {
+	return &SpecError{
+		Option: "lossless", Value: "true",
+		Hint: s.Format.Ext() + " cannot keep every pixel as it is; ask for png, webp or jxl",
 	}
 }
 

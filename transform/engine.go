@@ -15,8 +15,14 @@ var (
 	ErrLimit = errors.New("transform: over the limit")
 	// ErrBusy says that every render slot and every place in the queue is taken.
 	ErrBusy = errors.New("transform: too many renders waiting")
+	// ErrMaxBytes says that no quality makes the result as small as was asked for.
+	ErrMaxBytes = errors.New("transform: more bytes than asked for")
 	// ErrFormat says that the installed libvips cannot write the format.
 	ErrFormat = errors.New("transform: format cannot be written here")
+	// ErrCrashed says that the renderer died of the source. Whoever asks again gets the same.
+	ErrCrashed = errors.New("transform: the renderer crashed")
+	// ErrQuarantined says that the source ended several renderers, and is given none for a while.
+	ErrQuarantined = errors.New("transform: source in quarantine")
 )
 
 // Picture is one rendering and the facts about it.

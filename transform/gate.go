@@ -5,108 +5,137 @@ import (
 	"fmt"
 	"runtime/debug"
 	"sync"
-	"sync/atomic"
+	"time"
 )
 
-// Gate is an Engine that lets a bounded number of renders run and a bounded number wait. Everything that can be refused from
-// the header is refused before the queue, so that it costs no slot.
+// Gate is an Engine that lets a bounded number of renders run and a bounded number wait, in two lanes: what the header and
+// the Spec predict to take long never makes the rest wait for all slots. Everything that can be refused from the header is
+// refused before the queue, so that it costs no slot.
 type Gate struct {
+	// Deadline bounds one render, counted from its slot: as long for still pictures, twice as long for animations. 0 leaves
+	// it to the engine. It is set before the first render.
+	Deadline time.Duration
+
 	engine  Engine
 	limits  Limits
-	slots   chan struct{} // one token per render that may run
-	queue   int64
-	waiting atomic.Int64
+	lanes   *lanes
 	running sync.WaitGroup
 }
 
 var _ Engine = (*Gate)(nil)
 
-// NewGate bounds engine to slots renders at once and queue waiting ones; both are at least 1.
+// NewGate bounds engine to slots renders at once, queue waiting light ones and half as many waiting heavy ones; each is at
+// least 1.
 func NewGate(engine Engine, limits Limits, slots, queue int) *Gate {
-	return &Gate{engine: engine, limits: limits, slots: make(chan struct{}, max(1, slots)), queue: int64(max(1, queue))}
+	return &Gate{engine: engine, limits: limits, lanes: newLanes(slots, queue)}
 }
 
-// Render waits for a slot and renders. ErrBusy is answered at once when the queue is full. When ctx ends first, its error is
-// returned at once; a render that is under way then keeps its slot until the engine has really stopped.
+// Render waits for a slot and renders. ErrBusy is answered at once when the lane's queue is full, and when the deadline of
+// ctx passes in it. context.DeadlineExceeded is answered when the render takes longer than Deadline. When ctx ends first, its
+// cause is returned at once; a render that is under way keeps its slot until the engine has really stopped.
 func (g *Gate) Render(ctx context.Context, source []byte, spec Spec) (*Picture, error) {
-	if err := g.check(source); err != nil {
+	header, err := g.check(source)
+	if err != nil {
 		return nil, err
 	}
-	if err := g.acquire(ctx); err != nil {
+	lane := LaneOf(Predict(header, spec, g.limits))
+	if err := g.lanes.acquire(ctx, lane); err != nil {
 		return nil, err
 	}
-	type result struct {
-		picture *Picture
-		err     error
-	}
-	done := make(chan result, 1) // the render never waits for a caller that has left
+	ctx, cancel := g.bound(ctx, header)
+	done := make(chan rendered, 1) // the render never waits for a caller that has left
 	g.running.Go(func() {
-		defer func() { <-g.slots }()
-		defer func() {
-			if p := recover(); p != nil {
-				done <- result{err: &PanicError{Value: p, Stack: debug.Stack()}}
-			}
-		}()
-		picture, err := g.engine.Render(ctx, source, spec)
-		done <- result{picture, err}
+		defer cancel() // after the result is there, so that it is not taken for an end
+		r := g.run(ctx, source, spec)
+		g.lanes.release(lane)
+		done <- r
 	})
 	select {
 	case r := <-done:
 		return r.picture, r.err
 	case <-ctx.Done():
+	}
+	select {
+	case r := <-done: // both were ready
+		return r.picture, r.err
+	default:
 		return nil, context.Cause(ctx)
 	}
+}
+
+// rendered is how a render ended.
+type rendered struct {
+	picture *Picture
+	err     error
+}
+
+// run renders in the caller's goroutine. What an engine says when it is stopped is replaced by why it was.
+func (g *Gate) run(ctx context.Context, source []byte, spec Spec) (r rendered) {
+	defer func() {
+		if p := recover(); p != nil {
+			r = rendered{err: &PanicError{Value: p, Stack: debug.Stack()}}
+		}
+	}()
+	picture, err := g.engine.Render(ctx, source, spec)
+	if err != nil && ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	return rendered{picture, err}
+}
+
+// bound gives a render its deadline.
+func (g *Gate) bound(ctx context.Context, h Header) (context.Context, context.CancelFunc) {
+	if g.Deadline <= 0 {
+		return context.WithCancel(ctx)
+	}
+	within := g.Deadline
+	if h.Frames > 1 {
+		within *= 2
+	}
+	return context.WithTimeoutCause(ctx, within, fmt.Errorf("transform: render stopped after %s: %w", within, context.DeadlineExceeded))
 }
 
 // Writes tells whether the engine behind the gate can encode f.
 func (g *Gate) Writes(f Format) bool { return g.engine.Writes(f) }
 
-// Admit answers ErrBusy when a render that came now would be refused, so that nothing need be read for it first. Nil is no
-// promise: the queue may fill before Render is called.
+// Admit answers ErrBusy when the light lane is full, so that nothing need be read for a render that would be refused: what
+// lane it belongs to is known only when its source has been read, and nearly all belong to the light one. Nil is no promise.
 func (g *Gate) Admit() error {
-	if g.waiting.Load() >= g.queue && len(g.slots) == cap(g.slots) {
+	if g.lanes.full(Light) {
 		return ErrBusy
 	}
 	return nil
 }
 
-// Waiting returns how many renders wait for a slot now.
-func (g *Gate) Waiting() int { return int(max(0, g.waiting.Load())) }
+// Waiting returns how many renders wait for a slot now, in both lanes.
+func (g *Gate) Waiting() int {
+	_, light := g.Lane(Light)
+	_, heavy := g.Lane(Heavy)
+	return light + heavy
+}
 
 // Running returns how many slots are taken now.
-func (g *Gate) Running() int { return len(g.slots) }
+func (g *Gate) Running() int {
+	light, _ := g.Lane(Light)
+	heavy, _ := g.Lane(Heavy)
+	return light + heavy
+}
+
+// Lane returns how many renders of a lane run and how many wait now.
+func (g *Gate) Lane(l Lane) (running, waiting int) { return g.lanes.counts(l) }
 
 // Wait returns when no render is under way, those of callers that have left included. It is called when no new ones come.
 func (g *Gate) Wait() { g.running.Wait() }
 
-func (g *Gate) check(source []byte) error {
+func (g *Gate) check(source []byte) (Header, error) {
 	if err := g.limits.CheckSize(int64(len(source))); err != nil {
-		return err
+		return Header{}, err
 	}
 	header, err := ReadHeader(source)
 	if err != nil {
-		return err
+		return Header{}, err
 	}
-	return g.limits.CheckHeader(header)
-}
-
-func (g *Gate) acquire(ctx context.Context) error {
-	select {
-	case g.slots <- struct{}{}:
-		return nil
-	default:
-	}
-	if g.waiting.Add(1) > g.queue {
-		g.waiting.Add(-1)
-		return ErrBusy
-	}
-	defer g.waiting.Add(-1)
-	select {
-	case g.slots <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
+	return header, g.limits.CheckHeader(header)
 }
 
 // PanicError is a panic of an engine, turned into the failure of the one render that met it.

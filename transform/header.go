@@ -6,6 +6,7 @@ type Header struct {
 	Width       int    // pixels as stored, before Orientation
 	Height      int    // pixels as stored, before Orientation
 	Frames      int    // 1 for a still picture
+	Pages       int    // what page can ask for: a TIFF's pages, else Frames; HEIF files may have more than is counted here
 	Orientation int    // EXIF orientation 1-8; 1 when absent
 	Alpha       bool   // the file says that it holds transparency
 	Quality     int    // JPEG: quality 1-100 estimated from the luminance table; 0 elsewhere

@@ -45,6 +45,9 @@ func TestCorpusGood(t *testing.T) {
 			if !errors.Is(err, ErrUnsupported) {
 				t.Errorf("%s: %v, want it refused", name, err)
 			}
+			if _, err := everyInput().ReadHeader(data); err != nil {
+				t.Errorf("%s, switched on: %v", name, err)
+			}
 			continue
 		}
 		if err != nil {
@@ -84,6 +87,10 @@ func TestCorpusHostile(t *testing.T) {
 		h, err := ReadHeader(data)
 		if err == nil {
 			err = DefaultLimits().CheckHeader(h)
+		}
+		// Switched on, the optional formats have bounds of their own.
+		if all, errAll := everyInput().ReadHeader(data); err == nil && (errAll != nil || all != h) {
+			t.Errorf("%s: %+v with everything switched on, %v", name, all, errAll)
 		}
 		for pattern, want := range hostileRefused {
 			if match(t, pattern, name) && !errors.Is(err, want) {

@@ -29,7 +29,7 @@ func TestJPEGFaults(t *testing.T) {
 		{name: "height after the picture", data: concat(good[:sos], []byte{0xFF, markerDNL, 0, 4, 0, 5}, good[sos:]), fails: ErrUnsupported},
 		{name: "lossless", data: edit(sof+1, 0xC3), fails: ErrUnsupported},
 		{name: "hierarchical", data: edit(sof+1, 0xC5), fails: ErrUnsupported},
-		{name: "arithmetic", data: edit(sof+1, markerSOF9), want: Header{Format: JPEG, Width: 9, Height: 5, Frames: 1, Orientation: 1, Quality: 80}},
+		{name: "arithmetic", data: edit(sof+1, markerSOF9), want: Header{Format: JPEG, Width: 9, Height: 5, Frames: 1, Pages: 1, Orientation: 1, Quality: 80}},
 		{name: "12 bits", data: concat(edit(sof+1, markerSOF1)[:sof+4], []byte{12}, good[sof+5:]), fails: ErrUnsupported},
 		{name: "12 bits baseline", data: edit(sof+4, 12), fails: ErrMalformed},
 		{name: "no components", data: edit(sof+9, 0), fails: ErrMalformed},
@@ -38,7 +38,7 @@ func TestJPEGFaults(t *testing.T) {
 		{name: "picture within", data: concat(good[:sos], good), fails: ErrMalformed},
 		{name: "segment beyond the end", data: edit(4, 0xFF, 0xFF), fails: ErrMalformed},
 		{name: "segment without length", data: edit(4, 0, 1), fails: ErrMalformed},
-		{name: "200 scans", data: scans(200), want: Header{Format: JPEG, Width: 9, Height: 5, Frames: 1, Orientation: 1, Quality: 80}},
+		{name: "200 scans", data: scans(200), want: Header{Format: JPEG, Width: 9, Height: 5, Frames: 1, Pages: 1, Orientation: 1, Quality: 80}},
 		{name: "201 scans", data: scans(201), fails: ErrLimit},
 	})
 }
@@ -222,7 +222,7 @@ func TestTIFFFaults(t *testing.T) {
 		{name: "next directory outside", data: of(1 << 20), fails: ErrMalformed},
 		{name: "directory is its own next", data: of(8), fails: ErrMalformed},
 		{name: "loop behind", data: pages(40, 46+6*20), fails: ErrMalformed},
-		{name: "pages at the bound", data: pages(maxTIFFPages-1, 0), want: still(TIFF, 9, 5)},
+		{name: "pages at the bound", data: pages(maxTIFFPages-1, 0), want: with(still(TIFF, 9, 5), func(h *Header) { h.Pages = maxTIFFPages })},
 		{name: "pages beyond it", data: pages(maxTIFFPages, 0), fails: ErrLimit},
 	})
 }

@@ -47,8 +47,11 @@ var magics = []struct {
 	{"II+\x00", TIFF}, // BigTIFF
 	{"MM\x00+", TIFF},
 	{"BM", BMP},
-	{"\xff\x0a", JXL},                       // bare codestream
-	{"\x00\x00\x00\x0cJXL \r\n\x87\n", JXL}, // in a container
+	{jxlCodestream, JXL},
+	{jxlContainer, JXL},
+	{"\x00\x00\x01\x00", ICO},
+	{jp2Codestream, JP2},
+	{jp2Container, JP2},
 }
 
 // looksLikeSVG wants markup from the first visible byte on, so that a binary file that contains the tag is not taken for one.
@@ -62,11 +65,14 @@ func looksLikeSVG(prefix []byte) bool {
 // beside it. A file that ends early is accepted when what Header holds was all there.
 //
 // Errors wrap ErrUnsupported (a type, or a kind of it, that is not accepted), ErrMalformed, or ErrLimit (more scans, pages,
-// tiles or metadata than any picture needs). Whether the size itself is allowed is asked of Limits.CheckHeader.
-func ReadHeader(data []byte) (Header, error) {
+// tiles or metadata than any picture needs). Whether the size itself is allowed is asked of Limits.CheckHeader. Formats that
+// are read only where they are switched on are refused: Limits.ReadHeader knows which those are.
+func ReadHeader(data []byte) (Header, error) { return readHeader(data, 0) }
+
+func readHeader(data []byte, inputs FormatSet) (Header, error) {
 	format := Sniff(data)
 	read := headerReaders[format]
-	if read == nil {
+	if read == nil || formats[format].optional && !inputs.Has(format) {
 		return Header{}, refuse(data, format)
 	}
 	h, err := read(data)
@@ -78,6 +84,7 @@ func ReadHeader(data []byte) (Header, error) {
 	case h.Width > maxHeaderSide || h.Height > maxHeaderSide:
 		return Header{}, tooMuch(h.Format, "it declares a side of more than %d pixels", maxHeaderSide)
 	}
+	h.Pages = max(h.Pages, h.Frames)
 	return h, nil
 }
 
@@ -91,6 +98,10 @@ var headerReaders = [numFormats]func([]byte) (Header, error){
 	HEIC: heifHeader,
 	TIFF: tiffHeader,
 	BMP:  bmpHeader,
+	ICO:  icoHeader,
+	SVG:  svgHeader,
+	JXL:  jxlHeader,
+	JP2:  jp2Header,
 }
 
 // refuse says which type was recognised, as far as that helps whoever sent it.
@@ -108,8 +119,6 @@ func refuse(data []byte, format Format) error {
 
 // refusedMagics name common types outside the table of formats.
 var refusedMagics = []struct{ bytes, name string }{
-	{"\x00\x00\x00\x0cjP  \r\n\x87\n", "jp2"},
-	{"\xff\x4f\xff\x51", "jpeg 2000"},
 	{"%PDF-", "pdf"},
 	{"\x1f\x8b", "a compressed file"},
 	{"PK\x03\x04", "a zip archive"},

@@ -40,7 +40,7 @@ func checkHeaders(t *testing.T, cases []headerCase) {
 
 // still is the Header of an upright, opaque, unanimated picture.
 func still(f Format, w, h int) Header {
-	return Header{Format: f, Width: w, Height: h, Frames: 1, Orientation: 1}
+	return Header{Format: f, Width: w, Height: h, Frames: 1, Pages: 1, Orientation: 1}
 }
 
 func with(h Header, change func(*Header)) Header {
@@ -50,7 +50,7 @@ func with(h Header, change func(*Header)) Header {
 
 // goodFiles are small files of every accepted format, each with its header.
 func goodFiles() []headerCase {
-	frames := func(n int) func(*Header) { return func(h *Header) { h.Frames = n } }
+	frames := func(n int) func(*Header) { return func(h *Header) { h.Frames, h.Pages = n, n } }
 	alpha := func(h *Header) { h.Alpha = true }
 	turned := func(h *Header) { h.Orientation = 6 }
 	quality := func(n int) func(*Header) { return func(h *Header) { h.Quality = n } }

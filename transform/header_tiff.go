@@ -1,5 +1,7 @@
 package transform
 
+import "strconv"
+
 // Tags of TIFF 6.0, and the types of compression in libtiff's tiff.h, that are looked at.
 const (
 	tagWidth       = 0x0100
@@ -34,33 +36,75 @@ type tiffPage struct {
 	alpha                 bool
 }
 
-// tiffHeader reads a TIFF. Its pages are counted against a bound but only the first is used, so that Frames is 1 always.
+// tiffHeader reads a TIFF's first page. The others are counted: Pages is their number, and Frames is 1 always.
 func tiffHeader(data []byte) (Header, error) {
 	view, offset, ok := openTIFF(data)
 	if !ok {
 		return Header{}, unsupported(TIFF, "it is a BigTIFF or ends within the header")
 	}
-	entries, next, ok := view.directory(offset)
-	if !ok {
-		return Header{}, malformed(TIFF, "a directory is outside the file")
-	}
-	if len(entries) > maxTIFFEntries*ifdEntrySize {
-		return Header{}, tooMuch(TIFF, "a directory has more than %d fields", maxTIFFEntries)
-	}
-	page, err := view.page(entries)
+	h, next, err := view.pageHeader(offset)
 	if err != nil {
 		return Header{}, err
 	}
-	if err := page.check(); err != nil {
+	h.Pages, _, err = view.walkPages(offset, next, 0)
+	return h, err
+}
+
+// ReadPage returns the header of page n of a source whose header is h; the first is 1. Only the pages of a TIFF have headers
+// of their own. Errors are those of ReadHeader, and a *SpecError when there is no such page.
+func ReadPage(data []byte, h Header, n int) (Header, error) {
+	if n < 1 || n > h.Pages {
+		return Header{}, PageError(n, h.Pages)
+	}
+	if h.Format != TIFF || n == 1 {
+		return h, nil
+	}
+	view, offset, ok := openTIFF(data)
+	if !ok {
+		return Header{}, malformed(TIFF, "it ends within the header")
+	}
+	_, next, ok := view.directory(offset)
+	if !ok {
+		return Header{}, malformed(TIFF, "a directory is outside the file")
+	}
+	_, at, err := view.walkPages(offset, next, n)
+	if err != nil {
 		return Header{}, err
 	}
-	if err := view.checkPages(offset, next); err != nil {
-		return Header{}, err
+	page, _, err := view.pageHeader(at)
+	page.Pages = h.Pages
+	return page, err
+}
+
+// PageError says that a source has no page n but only pages.
+func PageError(n, pages int) error {
+	hint := "the source has " + strconv.Itoa(pages) + " pages"
+	if pages == 1 {
+		hint = "the source has one page"
+	}
+	return &SpecError{Option: "page", Value: strconv.Itoa(n), Hint: hint}
+}
+
+// pageHeader reads the directory at offset as the header of a picture, and tells where the next one is.
+func (v tiffView) pageHeader(offset uint32) (h Header, next uint32, err error) {
+	entries, next, ok := v.directory(offset)
+	if !ok {
+		return Header{}, 0, malformed(TIFF, "a directory is outside the file")
+	}
+	if len(entries) > maxTIFFEntries*ifdEntrySize {
+		return Header{}, 0, tooMuch(TIFF, "a directory has more than %d fields", maxTIFFEntries)
+	}
+	page, err := v.page(entries)
+	if err != nil {
+		return Header{}, 0, err
+	}
+	if err := page.check(); err != nil {
+		return Header{}, 0, err
 	}
 	return Header{
 		Format: TIFF, Width: int(page.width), Height: int(page.height), Frames: 1,
 		Orientation: orientationOr1(page.orientation), Alpha: page.alpha,
-	}, nil
+	}, next, nil
 }
 
 // page reads the fields of one directory.
@@ -139,25 +183,28 @@ func (p *tiffPage) check() error {
 	return nil
 }
 
-// checkPages walks the directories after the first. A loop is found by Brent's method: the offset kept for comparison moves on
-// whenever the steps taken since have doubled.
-func (v tiffView) checkPages(first, next uint32) error {
+// walkPages walks the directories after the first, counts them all, and tells where the wanted one is. A loop is found by
+// Brent's method: the offset kept for comparison moves on whenever the steps taken since have doubled.
+func (v tiffView) walkPages(first, next uint32, wanted int) (pages int, at uint32, err error) {
 	kept, steps, limit := first, 0, 1
-	for pages := 1; next != 0; pages++ {
+	for pages = 1; next != 0; pages++ {
 		if pages == maxTIFFPages {
-			return tooMuch(TIFF, "it has more than %d pages", maxTIFFPages)
+			return 0, 0, tooMuch(TIFF, "it has more than %d pages", maxTIFFPages)
+		}
+		if pages+1 == wanted {
+			at = next
 		}
 		if next == kept {
-			return malformed(TIFF, "its directories form a loop")
+			return 0, 0, malformed(TIFF, "its directories form a loop")
 		}
 		if steps++; steps == limit {
 			kept, steps, limit = next, 0, 2*limit
 		}
 		_, after, ok := v.directory(next)
 		if !ok {
-			return malformed(TIFF, "a directory is outside the file")
+			return 0, 0, malformed(TIFF, "a directory is outside the file")
 		}
 		next = after
 	}
-	return nil
+	return pages, at, nil
 }

@@ -10,6 +10,9 @@ type Limits struct {
 	Frames          int   // frames of an animation
 	AnimationPixels int64 // width x height x frames
 	OutputSide      int   // pixels, either side of a result
+
+	// Inputs are the optional formats (OptionalInputs) that are read; none unless they are named.
+	Inputs FormatSet
 }
 
 // DefaultLimits are what the edge starts with: 32 MiB, 50 megapixels, sides of 16,384, 100 frames that make up 100
@@ -29,6 +32,19 @@ func (l Limits) CheckSize(n int64) error {
 	return nil
 }
 
+// ReadHeader returns the header of a source whose bytes, type and size are all within the limits. Errors are those of the
+// package's ReadHeader and of CheckHeader.
+func (l Limits) ReadHeader(data []byte) (Header, error) {
+	if err := l.CheckSize(int64(len(data))); err != nil {
+		return Header{}, err
+	}
+	h, err := readHeader(data, l.Inputs)
+	if err != nil {
+		return Header{}, err
+	}
+	return h, l.CheckHeader(h)
+}
+
 // CheckHeader tells whether a source with header h may be decoded. The error wraps ErrLimit and says which bound is broken.
 // Frames beyond the limits are no error: of such an animation only the first frame is decoded (StillOnly).
 func (l Limits) CheckHeader(h Header) error {
@@ -41,7 +57,8 @@ func (l Limits) CheckHeader(h Header) error {
 	return nil
 }
 
-// StillOnly tells whether an animation is too long or too large to be decoded beyond its first frame.
+// StillOnly tells whether an animation is too long or too large to be decoded beyond its first frame. Such a source is
+// rendered as a still picture, whatever is asked for.
 func (l Limits) StillOnly(h Header) bool {
 	return h.Frames > l.Frames || int64(h.Width)*int64(h.Height)*int64(h.Frames) > l.AnimationPixels
 }

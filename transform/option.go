@@ -2,6 +2,7 @@ package transform
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -24,10 +25,10 @@ var options = []Option{
 		print:  func(s Spec) string { return printName(int(s.Fit), fitNames[:]) },
 	},
 	{
-		Name: "gravity", Values: strings.Join(gravityNames[:], ", "),
-		Effect: "what crop keeps, where canvas places",
-		parse:  func(s *Spec, v string) error { return parseName(&s.Gravity, gravityNames[:], v) },
-		print:  func(s Spec) string { return printName(int(s.Gravity), gravityNames[:]) },
+		Name: "gravity", Values: strings.Join(gravityNames[:], ", ") + ", fp:X:Y",
+		Effect: "what crop keeps, where canvas places; attention and entropy look at the picture, X and Y are 0-1",
+		parse:  func(s *Spec, v string) error { return s.setGravity(v) },
+		print:  func(s Spec) string { return s.printGravity() },
 	},
 	{
 		Name: "enlarge", Values: "false, true",
@@ -40,6 +41,12 @@ var options = []Option{
 		Effect: "cut from the upright source before fitting",
 		parse:  func(s *Spec, v string) error { return parseCrop(&s.Crop, v) },
 		print:  func(s Spec) string { return s.Crop.String() },
+	},
+	{
+		Name: "trim", Values: "threshold 0-255",
+		Effect: "cut borders of the top left pixel's colour first; crop counts from what is left",
+		parse:  func(s *Spec, v string) error { return parseTrim(&s.Trim, v) },
+		print:  func(s Spec) string { return s.Trim.String() },
 	},
 	{
 		Name: "rotate", Values: "0, 90, 180, 270",
@@ -60,23 +67,85 @@ var options = []Option{
 		print:  func(s Spec) string { return printNumber(s.Quality) },
 	},
 	{
+		Name: "lossless", Values: "false, true",
+		Effect: "every pixel as it is: webp, avif, jxl; png and tiff always are",
+		parse:  func(s *Spec, v string) error { return parseSwitch(&s.Lossless, v) },
+		print:  func(s Spec) string { return printSwitch(s.Lossless) },
+	},
+	{
+		Name: "max_bytes", Values: "100-100000000",
+		Effect: "highest quality up to quality that fits; 422 if none does",
+		parse:  func(s *Spec, v string) error { return parseMaxBytes(&s.MaxBytes, v) },
+		print:  func(s Spec) string { return printNumber(s.MaxBytes) },
+	},
+	{
 		Name: "blur", Values: "false, true, sigma 0.3-100",
 		Effect: "Gaussian blur of the result; true is sigma 7",
 		parse:  func(s *Spec, v string) error { return parseBlur(&s.Blur, v) },
 		print:  func(s Spec) string { return printFixed(s.Blur, 100) },
 	},
 	{
-		Name: "background", Values: "white, rgb, rrggbb or rrggbbaa in hex, transparent",
-		Effect: "under transparency, around canvas",
+		Name: "sharpen", Values: "false, sigma 0.3-10",
+		Effect: "unsharp mask on the result's brightness",
+		parse:  func(s *Spec, v string) error { return parseSharpen(&s.Sharpen, v) },
+		print:  func(s Spec) string { return printFixed(s.Sharpen, 100) },
+	},
+	{
+		Name: "brightness", Values: "100, 0-200",
+		Effect: "per cent, as CSS brightness()",
+		parse:  func(s *Spec, v string) error { return parsePercent(&s.Brightness, v) },
+		print:  func(s Spec) string { return printPercent(s.Brightness) },
+	},
+	{
+		Name: "contrast", Values: "100, 0-200",
+		Effect: "per cent, as CSS contrast()",
+		parse:  func(s *Spec, v string) error { return parsePercent(&s.Contrast, v) },
+		print:  func(s Spec) string { return printPercent(s.Contrast) },
+	},
+	{
+		Name: "saturation", Values: "100, 0-200",
+		Effect: "per cent, as CSS saturate()",
+		parse:  func(s *Spec, v string) error { return parsePercent(&s.Saturation, v) },
+		print:  func(s Spec) string { return printPercent(s.Saturation) },
+	},
+	{
+		Name: "gray", Values: "false, true",
+		Effect: "brightness only, as CSS grayscale()",
+		parse:  func(s *Spec, v string) error { return parseSwitch(&s.Gray, v) },
+		print:  func(s Spec) string { return printSwitch(s.Gray) },
+	},
+	{
+		Name: "background", Values: "white, rgb, rrggbb or rrggbbaa in hex, transparent, blur",
+		Effect: "under transparency, around canvas; blur is a blurred copy of the picture, around canvas only",
 		parse:  func(s *Spec, v string) error { return parseBackground(&s.Background, v) },
 		print:  func(s Spec) string { return s.Background.String() },
+	},
+	{
+		Name: "page", Values: "1-" + strconv.Itoa(maxPage),
+		Effect: "frame or page of the source, as a still picture; the first is 1",
+		parse:  func(s *Spec, v string) error { return parsePage(&s.Page, v) },
+		print:  func(s Spec) string { return printNumber(s.Page) },
+	},
+	{
+		Name: "animate", Values: "auto, false",
+		Effect: "auto keeps an animation where the output (gif, webp) can hold it",
+		parse:  func(s *Spec, v string) error { return parseAnimate(&s.Still, v) },
+		print:  func(s Spec) string { return printStill(s.Still) },
+	},
+	{
+		Name: "watermark", Values: "name[,gravity[,scale[,opacity]]]",
+		Effect: "a configured overlay on the result: southeast, 0.25 of its width, opacity 1 unless given",
+		parse:  func(s *Spec, v string) error { return parseWatermark(&s.Watermark, v) },
+		print:  func(s Spec) string { return s.Watermark.String() },
 	},
 }
 
 var (
 	fitNames     = [...]string{"clip", "crop", "canvas", "cover", "stretch"}
-	gravityNames = [...]string{"center", "north", "northeast", "east", "southeast", "south", "southwest", "west", "northwest"}
-	flipNames    = [...]string{"none", "h", "v", "hv"}
+	gravityNames = [...]string{
+		"center", "north", "northeast", "east", "southeast", "south", "southwest", "west", "northwest", "attention", "entropy",
+	}
+	flipNames = [...]string{"none", "h", "v", "hv"}
 )
 
 // Options returns the table of query options in canonical order. The caller may keep and change the slice.

@@ -280,6 +280,12 @@ func TestEveryFieldCounts(t *testing.T) {
 			*value = Crop{X: 1, Y: 2, W: 3, H: 4}
 		case *Background:
 			*value = Background{Set: true, R: 1, A: 9}
+		case *Focus:
+			*value = Focus{Set: true, X: 1}
+		case *Trim:
+			*value = Trim{Set: true}
+		case *Watermark:
+			*value = Watermark{Name: "logo", Gravity: North, Scale: 10, Opacity: 50}
 		case *bool:
 			*value = true
 		case *int:
@@ -299,6 +305,8 @@ func FuzzParse(f *testing.F) {
 	for _, s := range []string{
 		"", ".webp", "_300_200_2x.webp?fit=crop&gravity=north", ".png?background=12345678&blur=1.5", "_1_0_0.5x.auto?enlarge=true",
 		".jpg?crop=0.1:0.2:0.3:0.4&rotate=270&flip=v&quality=7", "_99999_1_20x.gif", ".webp?crop=1,2,3,4",
+		"_9_9.webp?fit=crop&gravity=fp:0.25:1&trim=0&lossless=true&max_bytes=1000&sharpen=0.5&watermark=logo,north,0.5,0.3",
+		"_9_9.png?fit=canvas&background=blur&brightness=0&contrast=200&saturation=50&gray=true&gravity=attention",
 	} {
 		f.Add(s)
 	}
@@ -319,7 +327,7 @@ func FuzzParse(f *testing.F) {
 		if again != spec {
 			t.Fatalf("%q: %+v printed as %q reads as %+v", s, spec, text, again)
 		}
-		if len(text) > 200 {
+		if len(text) > 400 {
 			t.Fatalf("%q prints %d bytes", s, len(text))
 		}
 	})

@@ -10,13 +10,25 @@ type Spec struct {
 	Height     int // device pixels; 0 leaves the side free
 	Fit        Fit
 	Gravity    Gravity
-	Enlarge    bool // lets FitClip go beyond the source's size
+	Focus      Focus // takes the place of Gravity where it is set
+	Enlarge    bool  // lets FitClip go beyond the source's size
 	Crop       Crop
+	Trim       Trim
 	Rotate     int // degrees clockwise: 0, 90, 180, 270; after EXIF orientation
 	Flip       Flip
-	Quality    int // 1-100; 0 is auto
-	Blur       int // hundredths of the Gaussian's sigma in pixels of the result; 0 is none
+	Quality    int  // 1-100; 0 is auto
+	Lossless   bool // WebP, AVIF and JPEG XL
+	MaxBytes   int  // of the result; 0 is no bound
+	Blur       int  // hundredths of the Gaussian's sigma in pixels of the result; 0 is none
+	Sharpen    int  // hundredths of the sigma of the unsharp mask's Gaussian in pixels of the result; 0 is none
+	Brightness int  // per cent more or less than 100: -100 to 100
+	Contrast   int  // per cent more or less than 100: -100 to 100
+	Saturation int  // per cent more or less than 100: -100 to 100
+	Gray       bool
 	Background Background
+	Page       int  // frame or page of the source, shown as a still picture; the first is 1; 0 is none in particular
+	Still      bool // of an animation the first frame only
+	Watermark  Watermark
 }
 
 // Fit says how a picture meets its box.
@@ -34,7 +46,7 @@ const (
 // Gravity says what a crop keeps and where a canvas places.
 type Gravity uint8
 
-// The nine points.
+// The nine points, and two that look at the pixels of a picture that is cropped.
 const (
 	Center Gravity = iota
 	North
@@ -45,6 +57,8 @@ const (
 	SouthWest
 	West
 	NorthWest
+	Attention // what catches the eye: edges, skin, strong colours
+	Entropy   // where most is going on
 )
 
 // Flip mirrors a picture, after Rotate.
@@ -58,7 +72,14 @@ const (
 	FlipBoth
 )
 
-// Crop is a rectangle cut from the upright source before anything else; the zero value cuts nothing.
+// Trim cuts the borders of one colour off the source before anything else: the colour of the upright picture's top left
+// pixel, as far as no channel differs from it by more than Threshold. The zero value cuts nothing.
+type Trim struct {
+	Set       bool
+	Threshold uint8
+}
+
+// Crop is a rectangle cut from the upright source, after Trim; the zero value cuts nothing.
 type Crop struct {
 	Fraction bool // the numbers are millionths of the source's sides, else pixels
 	X, Y     int  // of the top left corner
@@ -70,4 +91,5 @@ type Crop struct {
 type Background struct {
 	Set        bool
 	R, G, B, A uint8 // straight (not premultiplied); A 255 is opaque
+	Blur       bool  // instead of a colour: around a canvas a blurred copy of the picture that covers it; Set is false
 }

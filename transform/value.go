@@ -98,6 +98,34 @@ func parseBlur(to *int, value string) error {
 	return nil
 }
 
+// maxPage bounds the number of a page in a URL; no source has as many.
+const maxPage = 9999
+
+func parsePage(to *int, value string) error {
+	n, ok := parseDigits(value, 4)
+	if !ok || n < 1 {
+		return errors.New("it is the number of a frame or page; the first is 1")
+	}
+	*to = n
+	return nil
+}
+
+func parseAnimate(to *bool, value string) error {
+	switch value {
+	case "auto", "false":
+		*to = value == "false"
+		return nil
+	}
+	return errors.New("it is auto or false")
+}
+
+func printStill(still bool) string {
+	if still {
+		return "false"
+	}
+	return ""
+}
+
 const millionths = 1_000_000
 
 // maxPixels bounds a number of pixels in a URL, so that sums of two stay far from overflow.
@@ -165,6 +193,9 @@ func parseBackground(to *Background, value string) error {
 	case "transparent":
 		*to = Background{Set: true}
 		return nil
+	case "blur":
+		*to = Background{Blur: true}
+		return nil
 	}
 	value = strings.TrimPrefix(value, "#")
 	if len(value) == 3 {
@@ -175,7 +206,7 @@ func parseBackground(to *Background, value string) error {
 	}
 	rgba, err := hex.DecodeString(value)
 	if err != nil || len(rgba) != 4 {
-		return errors.New("it is white, transparent, or a colour as rgb, rrggbb or rrggbbaa in hex")
+		return errors.New("it is white, transparent, blur, or a colour as rgb, rrggbb or rrggbbaa in hex")
 	}
 	*to = Background{Set: true, R: rgba[0], G: rgba[1], B: rgba[2], A: rgba[3]}
 	if to.A == 0 {
@@ -187,6 +218,8 @@ func parseBackground(to *Background, value string) error {
 // String returns the colour as the option spells it; empty when unset.
 func (b Background) String() string {
 	switch {
+	case b.Blur:
+		return "blur"
 	case !b.Set:
 		return ""
 	case b.A == 0:

@@ -16,6 +16,9 @@ func (r *render) canvas() error {
 		return nil
 	}
 	b := r.spec.Background
+	if b.Blur {
+		return r.backdrop()
+	}
 	if !b.Set {
 		b = transform.Background{R: 255, G: 255, B: 255, A: 255}
 	}

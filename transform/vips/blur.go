@@ -20,10 +20,15 @@ func (r *render) blur() error {
 	return r.weighted(func() error { return gaussian(r.image, float64(r.spec.Blur)/100) })
 }
 
+// gaussian blurs 8-bit bands, with a kernel of whole numbers, or floats, which it does exactly and slowly.
 func gaussian(img *libvips.Image, sigma float64) error {
 	w, h := img.Width(), img.Height()
-	if sigma > blurSide {
-		factor := sigma / (blurSide / 2)
+	exact, side := img.BandFormat() == libvips.BandFormatFloat, float64(blurSide)
+	if exact {
+		side /= 2
+	}
+	if sigma > side {
+		factor := sigma / (side / 2)
 		small := scaled(imageSize(img), 1/factor)
 		// A side that cannot shrink by the whole factor keeps its pixels: the blur differs there by less than the rounding.
 		if err := resize(img, small.X, small.Y); err != nil {
@@ -32,15 +37,17 @@ func gaussian(img *libvips.Image, sigma float64) error {
 		sigma /= factor
 	}
 	o := libvips.GaussblurOptions{MinAmpl: 0.02}
-	if sigma < 1 {
+	if sigma < 1 || exact {
 		// Whole numbers are too coarse for so narrow a kernel: below 0.4 they would leave nothing but its middle.
 		o = libvips.GaussblurOptions{MinAmpl: 0.001, Precision: libvips.PrecisionFloat}
 	}
 	if err := img.Gaussblur(sigma, &o); err != nil {
 		return malformed(err)
 	}
-	if err := img.Cast(libvips.BandFormatUchar, nil); err != nil {
-		return malformed(err)
+	if !exact {
+		if err := round(img, 0); err != nil {
+			return err
+		}
 	}
 	if img.Width() == w && img.Height() == h {
 		return nil

@@ -4,8 +4,9 @@ import (
 	libvips "github.com/cshum/vipsgen/vips816"
 )
 
-// normalise brings the picture to 8 bits a channel of RGB or grey, with alpha or without. An embedded profile is applied at
-// once where the pixels have to change anyway (CMYK, 16 bits); for the rest it waits until the picture is small.
+// normalise brings the picture to 8 or 16 bits a channel of RGB or grey, with alpha or without, or leaves it 8-bit CMYK. An
+// embedded profile is applied at once where the pixels have to change anyway (floats, say); for the rest it waits until the
+// picture is small, and so do inks, and the step from 16 bits to 8.
 func (r *render) normalise() error {
 	if err := r.dropBands(); err != nil {
 		return malformed(err)
@@ -13,7 +14,10 @@ func (r *render) normalise() error {
 	space := r.image.Interpretation()
 	switch {
 	case r.image.BandFormat() == libvips.BandFormatUchar && (space == libvips.InterpretationSrgb ||
-		space == libvips.InterpretationRgb || space == libvips.InterpretationBW):
+		space == libvips.InterpretationRgb || space == libvips.InterpretationBW || space == libvips.InterpretationCmyk):
+		return nil
+	case r.image.BandFormat() == libvips.BandFormatUshort && (space == libvips.InterpretationRgb16 ||
+		space == libvips.InterpretationGrey16):
 		return nil
 	case space == libvips.InterpretationCmyk || r.image.HasICCProfile():
 		if r.toSRGB() == nil {
@@ -22,6 +26,11 @@ func (r *render) normalise() error {
 		// A profile that cannot be used is as good as none.
 		r.forgetProfile()
 	}
+	return r.toEightBits()
+}
+
+// toEightBits makes the picture sRGB or grey of 8 bits a channel, taking its numbers for those of sRGB.
+func (r *render) toEightBits() error {
 	target := libvips.InterpretationSrgb
 	if r.grey() {
 		target = libvips.InterpretationBW
@@ -40,17 +49,20 @@ func (r *render) normalise() error {
 // profile turns what the source calls red, green and blue into sRGB's. It waits until here because the picture is small by
 // now; the price is that the resize mixed colours on the source's tone curve instead of sRGB's.
 func (r *render) profile() error {
-	if !r.image.HasICCProfile() {
-		return nil
+	if r.hasIntents() {
+		return r.perceptual()
 	}
-	if r.toSRGB() != nil {
+	if r.image.HasICCProfile() && r.toSRGB() != nil {
 		r.forgetProfile()
+	}
+	if r.image.BandFormat() != libvips.BandFormatUchar {
+		return r.toEightBits()
 	}
 	return nil
 }
 
 // toSRGB applies the embedded profile, or one of common inks for CMYK without, by relative colorimetry with black point
-// compensation. Greys come back as greys.
+// compensation: for the profiles that come here that is what the perceptual intent does too. Greys come back as greys.
 func (r *render) toSRGB() error {
 	grey := r.grey()
 	o := libvips.IccTransformOptions{Embedded: true, Intent: libvips.IntentRelative, BlackPointCompensation: true, Depth: 8}

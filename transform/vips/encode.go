@@ -46,18 +46,21 @@ func (e Effort) complete() (Effort, error) {
 	return e, nil
 }
 
-// autoQuality is what quality auto means, per format.
+// autoQuality is what quality auto means, per format: the values at which photographs look as good as a JPEG of 80 does
+// (bench/results/quality.md).
 var autoQuality = map[transform.Format]int{
-	transform.JPEG: 80, transform.WebP: 80, transform.AVIF: 60, transform.HEIC: 50, transform.JXL: 80,
+	transform.JPEG: 80, transform.WebP: 80, transform.AVIF: 60, transform.HEIC: 43, transform.JXL: 80,
 }
 
 // maxOwnQuality caps the quality that a JPEG keeps of its own when it is rendered to JPEG: above it the bytes grow and the
 // picture does not.
 const maxOwnQuality = 85
 
-// quality resolves auto.
+// quality resolves auto. 0 is without loss.
 func (r *render) quality() int {
 	switch {
+	case r.spec.Lossless:
+		return 0
 	case r.spec.Quality > 0:
 		return r.spec.Quality
 	case r.format == transform.JPEG && r.header.Quality > 0:
@@ -87,10 +90,10 @@ func (e *Engine) encoder(img *libvips.Image, f transform.Format, quality int) ([
 	case transform.PNG:
 		return img.PngsaveBuffer(&libvips.PngsaveBufferOptions{Compression: e.effort.PNG, Filter: libvips.PngFilterAll, Keep: keep})
 	case transform.WebP:
-		return img.WebpsaveBuffer(&libvips.WebpsaveBufferOptions{Q: quality, Effort: e.effort.WebP, Keep: keep})
+		return img.WebpsaveBuffer(&libvips.WebpsaveBufferOptions{Q: quality, Lossless: quality == 0, Effort: e.effort.WebP, Keep: keep})
 	case transform.AVIF:
 		return img.HeifsaveBuffer(&libvips.HeifsaveBufferOptions{
-			Q: quality, Bitdepth: 8, Compression: libvips.HeifCompressionAv1, Effort: e.effort.AVIF, Keep: keep,
+			Q: quality, Lossless: quality == 0, Bitdepth: 8, Compression: libvips.HeifCompressionAv1, Effort: e.effort.AVIF, Keep: keep,
 		})
 	case transform.HEIC:
 		return img.HeifsaveBuffer(&libvips.HeifsaveBufferOptions{
@@ -99,7 +102,7 @@ func (e *Engine) encoder(img *libvips.Image, f transform.Format, quality int) ([
 	case transform.GIF:
 		return img.GifsaveBuffer(&libvips.GifsaveBufferOptions{Dither: 1, Effort: e.effort.GIF, Bitdepth: 8, Keep: keep})
 	case transform.JXL:
-		return img.JxlsaveBuffer(&libvips.JxlsaveBufferOptions{Q: quality, Effort: e.effort.JXL, Keep: keep})
+		return img.JxlsaveBuffer(&libvips.JxlsaveBufferOptions{Q: quality, Lossless: quality == 0, Effort: e.effort.JXL, Keep: keep})
 	case transform.TIFF:
 		return img.TiffsaveBuffer(&libvips.TiffsaveBufferOptions{
 			Compression: libvips.TiffCompressionDeflate, Predictor: libvips.TiffPredictorHorizontal, Keep: keep,

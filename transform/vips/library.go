@@ -13,6 +13,8 @@ import (
 	"unsafe"
 
 	libvips "github.com/cshum/vipsgen/vips816"
+
+	"deckle/transform"
 )
 
 // loaders are the only classes of libvips loaders that may run, one a source format. Each is fuzzed by its authors; what
@@ -24,6 +26,35 @@ var loaders = []string{
 	"VipsForeignLoadNsgif",
 	"VipsForeignLoadHeif",
 	"VipsForeignLoadTiff",
+}
+
+// optionalLoaders are the loaders of the formats that are read only where they are switched on. libvips trusts none of them.
+var optionalLoaders = map[transform.Format]string{
+	transform.SVG: "VipsForeignLoadSvg",
+	transform.JXL: "VipsForeignLoadJxl",
+	transform.JP2: "VipsForeignLoadJp2k",
+}
+
+// allowInputs lets the loaders of the switched-on formats run: for the process, and for good. Other engines in it still refuse
+// such sources by their headers.
+func allowInputs(inputs transform.FormatSet) error {
+	for _, f := range transform.OptionalInputs() {
+		if !inputs.Has(f) {
+			continue
+		}
+		if !registered(optionalLoaders[f] + "Buffer") {
+			return fmt.Errorf("%w: the installed libvips reads no %s", transform.ErrUnsupported, f)
+		}
+		allow(optionalLoaders[f], true)
+	}
+	return nil
+}
+
+// registered tells whether libvips has an operation of a class.
+func registered(class string) bool {
+	name := C.CString(class)
+	defer C.free(unsafe.Pointer(name))
+	return C.g_type_from_name(name) != 0
 }
 
 // savers are what libvips calls untrusted among its encoders. They read only pixels, which no stranger wrote.

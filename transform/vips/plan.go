@@ -41,7 +41,7 @@ func newPlan(source image.Point, orientation int, spec transform.Spec, limits tr
 	if long := max(fitted.X, fitted.Y); spec.Fit == transform.FitCrop && long > maxFitted {
 		// Cut before resizing instead of after it, to whole pixels of the source; nobody sees them at this enlargement.
 		area := turned.rect(part.Sub(part.Min), part.Size())
-		area = keep(area.Size(), ratioSize(area.Size(), box), spec.Gravity)
+		area = keep(area.Size(), ratioSize(area.Size(), box), spec.Anchor())
 		part = turned.inverse().rect(area, turned.size(part.Size())).Add(part.Min)
 		fitted = box
 	}
@@ -51,10 +51,10 @@ func newPlan(source image.Point, orientation int, spec transform.Spec, limits tr
 	boxed := box.X > 0 && box.Y > 0
 	switch {
 	case boxed && spec.Fit == transform.FitCrop:
-		p.canvas, p.window = box, keep(fitted, box, spec.Gravity)
+		p.canvas, p.window = box, keep(fitted, box, spec.Anchor())
 	case boxed && spec.Fit == transform.FitCanvas:
 		p.canvas = box
-		p.offset = keep(box, fitted, spec.Gravity).Min
+		p.offset = keep(box, fitted, spec.Anchor()).Min
 	case !boxed || spec.Fit != transform.FitStretch:
 		fitted = bound(fitted, limits.OutputSide)
 		p.canvas, p.window = fitted, image.Rectangle{Max: fitted}
@@ -122,23 +122,18 @@ func ratioSize(size, box image.Point) image.Point {
 	return image.Pt(min(r.X, size.X), min(r.Y, size.Y))
 }
 
-// keep places a rectangle of size inner in one of size outer, which is no smaller, as gravity says.
-func keep(outer, inner image.Point, g transform.Gravity) image.Rectangle {
-	slack := outer.Sub(inner)
-	at := image.Pt(slack.X/2, slack.Y/2)
-	switch g {
-	case transform.NorthWest, transform.West, transform.SouthWest:
-		at.X = 0
-	case transform.NorthEast, transform.East, transform.SouthEast:
-		at.X = slack.X
-	}
-	switch g {
-	case transform.NorthWest, transform.North, transform.NorthEast:
-		at.Y = 0
-	case transform.SouthWest, transform.South, transform.SouthEast:
-		at.Y = slack.Y
-	}
-	return image.Rectangle{Min: at, Max: at.Add(inner)}
+// keep places a rectangle of size inner in one of size outer, which is no smaller: its middle as near to a point of outer as
+// the edges allow, half pixels to the upper left.
+func keep(outer, inner image.Point, at transform.Focus) image.Rectangle {
+	low := image.Pt(keepSide(outer.X, inner.X, at.X), keepSide(outer.Y, inner.Y, at.Y))
+	return image.Rectangle{Min: low, Max: low.Add(inner)}
+}
+
+// keepSide does so for one side; at is in millionths of outer.
+func keepSide(outer, inner, at int) int {
+	const whole = 1_000_000
+	low := (2*at*outer - whole*inner) / (2 * whole)
+	return min(max(low, 0), outer-inner)
 }
 
 // cropArea returns the part of an upright picture that crop asks for: all of it for the zero Crop, else what of the rectangle

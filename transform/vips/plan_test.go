@@ -114,7 +114,7 @@ func TestKeepNinePoints(t *testing.T) {
 		transform.NorthWest: {},
 	}
 	for g, at := range want {
-		if got := keep(outer, inner, g); got.Min != at || got.Size() != inner {
+		if got := keep(outer, inner, transform.Spec{Gravity: g}.Anchor()); got.Min != at || got.Size() != inner {
 			t.Errorf("gravity %d: %v, want at %v", g, got, at)
 		}
 	}

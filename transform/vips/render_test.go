@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"image"
-	"image/color"
 	"reflect"
 	"testing"
 
@@ -26,6 +25,7 @@ func sources(t testing.TB, img *image.NRGBA) map[transform.Format][]byte {
 	list := map[transform.Format][]byte{
 		transform.JPEG: testimage.JPEG(img, 92), transform.PNG: testimage.PNG(img),
 		transform.GIF: testimage.GIF(img), transform.BMP: b.Bytes(),
+		transform.ICO: icon([]int{0}, testimage.PNG(img)),
 	}
 	for _, f := range []transform.Format{transform.WebP, transform.AVIF, transform.HEIC, transform.TIFF} {
 		list[f] = mustRender(t, list[transform.PNG], transform.Spec{Format: f, Quality: 90}).Body
@@ -160,17 +160,6 @@ func TestFormatOfTheSource(t *testing.T) {
 	}
 }
 
-func TestOnlyTheFirstFrame(t *testing.T) {
-	red, blue := testimage.Flat(40, 30, color.NRGBA{R: 255, A: 255}), testimage.Flat(40, 30, color.NRGBA{B: 255, A: 255})
-	p := mustRender(t, testimage.GIF(red, blue, blue), transform.Spec{Width: 20})
-	if p.Frames != 1 || p.Source.Frames != 3 || p.Height != 15 {
-		t.Errorf("%d frames of %d, %dx%d", p.Frames, p.Source.Frames, p.Width, p.Height)
-	}
-	if got := decode(t, p).NRGBAAt(10, 7); !near(got, color.NRGBA{R: 255, A: 255}, 2) {
-		t.Errorf("colour %v, want the first frame's red", got)
-	}
-}
-
 func TestAutoQualityOfJPEG(t *testing.T) {
 	img := testimage.Photo(400, 300, 2)
 	for own, want := range map[int]int{40: 40, 75: 75, 98: maxOwnQuality} {
@@ -198,18 +187,37 @@ func TestAutoQualityOfJPEG(t *testing.T) {
 func TestEverySpecFieldChangesTheResult(t *testing.T) {
 	base := transform.Spec{Format: transform.PNG, Width: 60, Height: 60}
 	source := testimage.PNG(testimage.Alpha(120, 80))
+	animation := movingSquare(60, 40).gif(t)
+	other := map[string][]byte{"Page": animation, "Still": animation, "Trim": testimage.PNG(framed(testimage.Photo(40, 30, 1)))}
+	lossy := with(base, func(s *transform.Spec) { s.Format = transform.WebP })
 	tests := map[string]struct{ from, to transform.Spec }{
-		"Format":     {base, with(base, func(s *transform.Spec) { s.Format = transform.WebP })},
-		"Width":      {base, with(base, func(s *transform.Spec) { s.Width = 50 })},
-		"Height":     {base, with(base, func(s *transform.Spec) { s.Height = 30 })},
-		"Fit":        {base, with(base, func(s *transform.Spec) { s.Fit = transform.FitCrop })},
-		"Gravity":    {with(base, func(s *transform.Spec) { s.Fit = transform.FitCrop }), with(base, func(s *transform.Spec) { s.Fit, s.Gravity = transform.FitCrop, transform.West })},
-		"Enlarge":    {with(base, func(s *transform.Spec) { s.Width, s.Height = 200, 200 }), with(base, func(s *transform.Spec) { s.Width, s.Height, s.Enlarge = 200, 200, true })},
-		"Crop":       {base, with(base, func(s *transform.Spec) { s.Crop = transform.Crop{W: 40, H: 40} })},
-		"Rotate":     {base, with(base, func(s *transform.Spec) { s.Rotate = 180 })},
-		"Flip":       {base, with(base, func(s *transform.Spec) { s.Flip = transform.FlipHorizontal })},
-		"Quality":    {with(base, func(s *transform.Spec) { s.Format = transform.JPEG }), with(base, func(s *transform.Spec) { s.Format, s.Quality = transform.JPEG, 30 })},
-		"Blur":       {base, with(base, func(s *transform.Spec) { s.Blur = 300 })},
+		"Page":    {transform.Spec{}, transform.Spec{Page: 2}},
+		"Still":   {transform.Spec{}, transform.Spec{Still: true}},
+		"Format":  {base, with(base, func(s *transform.Spec) { s.Format = transform.WebP })},
+		"Width":   {base, with(base, func(s *transform.Spec) { s.Width = 50 })},
+		"Height":  {base, with(base, func(s *transform.Spec) { s.Height = 30 })},
+		"Fit":     {base, with(base, func(s *transform.Spec) { s.Fit = transform.FitCrop })},
+		"Gravity": {with(base, func(s *transform.Spec) { s.Fit = transform.FitCrop }), with(base, func(s *transform.Spec) { s.Fit, s.Gravity = transform.FitCrop, transform.West })},
+		"Enlarge": {with(base, func(s *transform.Spec) { s.Width, s.Height = 200, 200 }), with(base, func(s *transform.Spec) { s.Width, s.Height, s.Enlarge = 200, 200, true })},
+		"Crop":    {base, with(base, func(s *transform.Spec) { s.Crop = transform.Crop{W: 40, H: 40} })},
+		"Rotate":  {base, with(base, func(s *transform.Spec) { s.Rotate = 180 })},
+		"Flip":    {base, with(base, func(s *transform.Spec) { s.Flip = transform.FlipHorizontal })},
+		"Quality": {with(base, func(s *transform.Spec) { s.Format = transform.JPEG }), with(base, func(s *transform.Spec) { s.Format, s.Quality = transform.JPEG, 30 })},
+		"Blur":    {base, with(base, func(s *transform.Spec) { s.Blur = 300 })},
+		"Focus": {with(base, func(s *transform.Spec) { s.Fit = transform.FitCrop }), with(base, func(s *transform.Spec) {
+			s.Fit, s.Focus = transform.FitCrop, transform.Focus{Set: true, X: 400_000}
+		})},
+		"Trim":       {base, with(base, func(s *transform.Spec) { s.Trim.Set = true })},
+		"Lossless":   {lossy, with(lossy, func(s *transform.Spec) { s.Lossless = true })},
+		"MaxBytes":   {lossy, with(lossy, func(s *transform.Spec) { s.MaxBytes = 800 })},
+		"Sharpen":    {base, with(base, func(s *transform.Spec) { s.Sharpen = 100 })},
+		"Brightness": {base, with(base, func(s *transform.Spec) { s.Brightness = -10 })},
+		"Contrast":   {base, with(base, func(s *transform.Spec) { s.Contrast = 10 })},
+		"Saturation": {base, with(base, func(s *transform.Spec) { s.Saturation = 10 })},
+		"Gray":       {base, with(base, func(s *transform.Spec) { s.Gray = true })},
+		"Watermark": {base, with(base, func(s *transform.Spec) {
+			s.Watermark = transform.Watermark{Name: "logo", Scale: 50, Opacity: 50}
+		})},
 		"Background": {base, with(base, func(s *transform.Spec) { s.Background = transform.Background{Set: true, R: 9, A: 255} })},
 	}
 	for _, name := range specFields() {
@@ -217,6 +225,10 @@ func TestEverySpecFieldChangesTheResult(t *testing.T) {
 		if !ok {
 			t.Errorf("no case for Spec.%s", name)
 			continue
+		}
+		source := source
+		if other[name] != nil {
+			source = other[name]
 		}
 		if bytes.Equal(mustRender(t, source, pair.from).Body, mustRender(t, source, pair.to).Body) {
 			t.Errorf("Spec.%s changes nothing", name)

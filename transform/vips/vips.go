@@ -1,13 +1,16 @@
 // Package vips renders pictures with libvips. It holds the only cgo of the tree; whoever wants a crash in C contained runs it
 // in a process of its own.
 //
-// A rendering is a list of steps (see steps). Of an animation the first frame is rendered. Colours end as 8-bit sRGB, greys
-// as 8-bit grey, and nothing of a source's metadata is written.
+// A rendering is a list of steps (see steps). Animations go through it frame by frame and keep their delays and their loop
+// count where the output holds them; else, and beyond the limits, the first frame is rendered. Colours end as 8-bit sRGB,
+// greys as 8-bit grey, and nothing of a source's metadata is written.
 package vips
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"runtime"
 	"runtime/debug"
 
 	"deckle/transform"
@@ -15,9 +18,10 @@ import (
 
 // Config says how an Engine renders. The zero value of everything but Limits stands for the default.
 type Config struct {
-	Limits   transform.Limits
+	Limits   transform.Limits // Limits.Inputs switches optional source formats on
 	Effort   Effort
-	Baseline bool // JPEG: write baseline files, not progressive ones
+	Baseline bool              // JPEG: write baseline files, not progressive ones
+	Overlays map[string][]byte // what watermarks may ask for: name (transform.IsOverlayName) and file, of any accepted type
 }
 
 // maxOutputSide is what WebP can hold, pixels (RFC 6386, section 9.1: fourteen bits).
@@ -29,6 +33,10 @@ type Engine struct {
 	effort   Effort
 	baseline bool
 	writes   map[transform.Format]bool
+	// exactAVIF says that AVIF can be written without loss.
+	exactAVIF bool
+	overlays  map[string]overlay
+	marks     string // tells one set of overlays from another
 }
 
 var _ transform.Engine = (*Engine)(nil)
@@ -45,9 +53,13 @@ func New(c Config) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := allowInputs(c.Limits.Inputs); err != nil {
+		return nil, err
+	}
 	e := &Engine{limits: c.Limits, effort: effort, baseline: c.Baseline}
 	e.writes = e.probe()
-	return e, nil
+	e.exactAVIF = e.writes[transform.AVIF] && e.probeAVIF()
+	return e, e.readOverlays(c.Overlays)
 }
 
 // Writes tells whether the installed libvips can encode f.
@@ -65,43 +77,49 @@ func (e *Engine) Render(ctx context.Context, source []byte, spec transform.Spec)
 	if err != nil {
 		return nil, err
 	}
-	format := e.outputFormat(header, spec.Format)
+	format, err := e.losslessFormat(e.outputFormat(header, spec.Format), spec)
+	if err := errors.Join(err, e.checkWatermark(spec.Watermark)); err != nil {
+		return nil, err
+	}
 	if !e.Writes(format) {
 		return nil, fmt.Errorf("%w: %s", transform.ErrFormat, format)
 	}
-	r := &render{limits: e.limits, source: source, header: header, spec: spec, format: format}
-	defer r.close()
+	r, err := newRender(e.limits, source, header, spec, format)
+	if err != nil {
+		return nil, err
+	}
+	r.overlays = e.overlays
 	// C holds on to these bytes until the last step.
-	r.pinner.Pin(&source[0])
+	var pinner runtime.Pinner
+	pinner.Pin(&source[0])
+	defer pinner.Unpin()
+	defer r.close()
 	if err := r.run(ctx); err != nil {
 		return nil, err
 	}
-	body, err := e.encode(r.image, format, r.quality())
+	body, err := e.encodeWithin(ctx, r)
 	if err != nil {
 		return nil, err
 	}
 	return &transform.Picture{
-		Body: body, Format: format, Width: r.image.Width(), Height: r.image.Height(), Frames: 1, Source: header,
+		Body: r.orSource(body), Format: format, Width: r.image.Width(), Height: r.image.Height() / r.frames, Frames: r.frames, Source: header,
 	}, nil
 }
 
 // check reads the source's header and holds it against the limits, before libvips sees a byte.
 func (e *Engine) check(source []byte) (transform.Header, error) {
-	if err := e.limits.CheckSize(int64(len(source))); err != nil {
-		return transform.Header{}, err
-	}
-	header, err := transform.ReadHeader(source)
+	header, err := e.limits.ReadHeader(source)
 	if err != nil {
 		return transform.Header{}, err
 	}
 	if _, ok := decoders[header.Format]; !ok {
 		return transform.Header{}, fmt.Errorf("%w: %s", transform.ErrUnsupported, header.Format)
 	}
-	return header, e.limits.CheckHeader(header)
+	return header, nil
 }
 
 // outputFormat resolves Source and Auto. Source is the source's own format where it can be written, Auto the source's own
-// where every browser shows it; else PNG for a source with transparency and JPEG for one without.
+// where every browser shows it; else GIF for an animation, PNG for a source with transparency and JPEG for one without.
 func (e *Engine) outputFormat(h transform.Header, asked transform.Format) transform.Format {
 	own := h.Format
 	switch {
@@ -111,6 +129,8 @@ func (e *Engine) outputFormat(h transform.Header, asked transform.Format) transf
 		return own
 	case own == transform.JPEG || own == transform.PNG || own == transform.GIF:
 		return own
+	case h.Frames > 1:
+		return transform.GIF
 	case h.Alpha:
 		return transform.PNG
 	}
