@@ -34,11 +34,11 @@ func (s *Service) inspect(path string, n int64) (transform.Header, error) {
 	if err != nil {
 		return transform.Header{}, fmt.Errorf("look at upload: %w", err)
 	}
-	header, err := transform.ReadHeader(data)
+	header, err := s.config.Limits.ReadHeader(data)
 	if err := errors.Join(err, unmap()); err != nil {
 		return transform.Header{}, fmt.Errorf("look at upload: %w", err)
 	}
-	return header, s.config.Limits.CheckHeader(header)
+	return header, nil
 }
 
 // mapFile maps the n bytes of a file for reading until unmap. Its errors do not tell the path.

@@ -104,7 +104,7 @@ func (p *Proxy) render(ctx context.Context, key cache.Key, r Request, info origi
 		Body: picture.Body, ContentType: picture.Format.MediaType(), Width: picture.Width, Height: picture.Height,
 	}
 	if r.Want != WantPicture {
-		if entry, err = describe(r, info, source, picture); err != nil {
+		if entry, err = p.describe(r, info, source, picture); err != nil {
 			return nil, err
 		}
 	}

@@ -94,7 +94,7 @@ type placeholderInfo struct {
 }
 
 // describe turns the small rendering of a source into the JSON that r asks for.
-func describe(r Request, info origin.Info, source []byte, rendered *transform.Picture) (cache.Entry, error) {
+func (p *Proxy) describe(r Request, info origin.Info, source []byte, rendered *transform.Picture) (cache.Entry, error) {
 	read, err := transform.ReadPlaceholder(rendered.Body)
 	if err != nil {
 		return cache.Entry{}, fmt.Errorf("describe %s: %w", r.Source, err)
@@ -109,7 +109,7 @@ func describe(r Request, info origin.Info, source []byte, rendered *transform.Pi
 		entry.Body, err = json.Marshal(placeholderInfo{Color: read.Color})
 	default:
 		var header transform.Header
-		if header, err = transform.ReadHeader(source); err != nil {
+		if header, err = p.Limits.ReadHeader(source); err != nil {
 			return cache.Entry{}, err
 		}
 		entry.Width, entry.Height = header.Upright()

@@ -58,8 +58,8 @@ func (p *Proxy) isStored(wait context.Context, r Request, info origin.Info) (boo
 // every upload's is. Others may have been put into the store by other hands; for them it is Source, so that they are rendered,
 // which says what is wrong with them.
 func (p *Proxy) safeKind(source []byte) transform.Format {
-	header, err := transform.ReadHeader(source)
-	if err != nil || p.Limits.CheckHeader(header) != nil {
+	header, err := p.Limits.ReadHeader(source)
+	if err != nil {
 		return transform.Source
 	}
 	return header.Format

@@ -34,7 +34,7 @@ func NewGate(engine Engine, limits Limits, slots, queue int) *Gate {
 // ctx passes in it. context.DeadlineExceeded is answered when the render takes longer than Deadline. When ctx ends first, its
 // cause is returned at once; a render that is under way keeps its slot until the engine has really stopped.
 func (g *Gate) Render(ctx context.Context, source []byte, spec Spec) (*Picture, error) {
-	header, err := g.check(source)
+	header, err := g.limits.ReadHeader(source)
 	if err != nil {
 		return nil, err
 	}
@@ -126,17 +126,6 @@ func (g *Gate) Lane(l Lane) (running, waiting int) { return g.lanes.counts(l) }
 
 // Wait returns when no render is under way, those of callers that have left included. It is called when no new ones come.
 func (g *Gate) Wait() { g.running.Wait() }
-
-func (g *Gate) check(source []byte) (Header, error) {
-	if err := g.limits.CheckSize(int64(len(source))); err != nil {
-		return Header{}, err
-	}
-	header, err := ReadHeader(source)
-	if err != nil {
-		return Header{}, err
-	}
-	return header, g.limits.CheckHeader(header)
-}
 
 // PanicError is a panic of an engine, turned into the failure of the one render that met it.
 type PanicError struct {

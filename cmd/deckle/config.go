@@ -18,6 +18,7 @@ import (
 
 	"deckle/proxy"
 	"deckle/transform"
+	"deckle/transform/vips"
 
 	"github.com/alecthomas/kong"
 	"github.com/dustin/go-humanize"
@@ -47,6 +48,8 @@ type settings struct {
 	Isolate        bool   `default:"true" negatable:"" help:"Render in processes of their own, which are killed at the deadline and cost one request when they crash."`
 	RenderTimeout  string `default:"5s" help:"How long one render may take in such a process; an animation gets twice that."`
 	RendererMemory string `default:"1GiB" help:"Most memory that one such process may allocate."`
+
+	Rendering renderSettings `embed:""`
 
 	APIKeys string `name:"api-keys" help:"Keys that the operator's listener takes, separated by commas." placeholder:"KEY,..."`
 
@@ -90,6 +93,7 @@ type configuration struct {
 	fresh, stale        time.Duration
 	allowUpstream       []netip.Prefix
 	limits              transform.Limits
+	engine              vips.Config
 	tokenLifetime       time.Duration
 	accessLog, logLevel string
 }
@@ -182,6 +186,8 @@ func (s *settings) resolve() (*configuration, error) {
 	c.limits.SourcePixels = int64(r.number("max-source-pixels", s.MaxSourcePixels, 0, 1<<31))
 	c.limits.SourceSide = r.number("max-source-side", s.MaxSourceSide, 0, 1<<20)
 	c.limits.OutputSide = r.number("max-output-side", s.MaxOutputSide, 0, 16384)
+	c.engine = s.Rendering.resolve(&r, c.limits)
+	c.limits = c.engine.Limits
 	s.resolveRules(&r, c)
 	for _, cidr := range list(s.AllowUpstream) {
 		prefix, err := netip.ParsePrefix(cidr)

@@ -61,6 +61,9 @@ func TestConfigFaults(t *testing.T) {
 		{"origin", []string{"--origin", "gopher://x"}, []string{"file:// or s3://"}},
 		{"stale below fresh", []string{"--version-fresh", "9s", "--version-stale", "1s"}, []string{"--version-stale"}},
 		{"network", []string{"--allow-upstream", "10.0.0.0"}, []string{"10.1.0.0/16"}},
+		{"inputs", []string{"--inputs", "svg,pdf"}, []string{"--inputs", "svg"}},
+		{"effort", []string{"--effort", "webp=9,avif"}, []string{"webp", "1 to 6", "webp=4"}},
+		{"overlays", []string{"--overlays", "/nonexistent"}, []string{"--overlays", "directory"}},
 		{"unknown flag", []string{"--memmory", "1GiB"}, []string{"--memory"}},
 		{"enum", []string{"--log-level", "loud"}, []string{"debug"}},
 	}

@@ -56,7 +56,7 @@ func (d *daemon) facts(t *testing.T, photoBytes int) {
 		"glass": {Width: 80, Height: 80, Frames: 1, Orientation: 1, Format: "png", HasAlpha: true},
 		"film":  {Width: 60, Height: 40, Frames: 2, Orientation: 1, Format: "gif", HasAlpha: true},
 	} {
-		r := d.get("/"+id+".json")
+		r := d.get("/" + id + ".json")
 		var got facts
 		if err := json.Unmarshal(r.body, &got); err != nil || r.status != 200 {
 			t.Fatalf("%s: %d %s", id, r.status, r.body)
@@ -74,7 +74,7 @@ func (d *daemon) facts(t *testing.T, photoBytes int) {
 		if got != want {
 			t.Errorf("%s: %+v, want %+v", id, got, want)
 		}
-		again := d.get("/"+id+".json")
+		again := d.get("/" + id + ".json")
 		if status := again.header.Get("Cache-Status"); !strings.Contains(status, "hit") || !bytes.Equal(again.body, r.body) {
 			t.Errorf("%s: the second answer is %s", id, status)
 		}

@@ -22,7 +22,6 @@ import (
 	"deckle/proxy"
 	"deckle/transform"
 	"deckle/transform/pool"
-	"deckle/transform/vips"
 )
 
 // serveCommand runs both listeners until the process is told to stop.
@@ -77,7 +76,7 @@ func open(ctx context.Context, c *configuration, logTo io.Writer) (*node, error)
 		return n, fmt.Errorf("make the data directory: %w", err)
 	}
 	metrics := admin.NewMetrics()
-	engine, err := n.openRenderers(vips.Config{Limits: c.limits}, metrics)
+	engine, err := n.openRenderers(c.engine, metrics)
 	if err != nil {
 		return n, err
 	}

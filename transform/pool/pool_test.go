@@ -165,6 +165,22 @@ func TestQuarantine(t *testing.T) {
 	}
 }
 
+// TestLargeWorkIsNoStrike: running out of time with work that is known to be large is not held against the source.
+func TestLargeWorkIsNoStrike(t *testing.T) {
+	p := scriptedPool(t, func(c *Config) { c.StillTimeout = 50 * time.Millisecond })
+	source := fresh()
+	for range strikesOut + 1 {
+		// The script is the width; the format is what makes the work large for the time there is.
+		_, err := p.Render(t.Context(), source, transform.Spec{Width: sleeps, Height: 4000, Fit: transform.FitStretch, Format: transform.AVIF})
+		if !errors.Is(err, context.DeadlineExceeded) {
+			t.Fatalf("%v, want the deadline", err)
+		}
+	}
+	if _, err := p.Render(t.Context(), source, transform.Spec{Width: renders}); err != nil {
+		t.Errorf("another size of the same source: %v", err)
+	}
+}
+
 // TestDiesIdle: children that die between renders cost no render.
 func TestDiesIdle(t *testing.T) {
 	p := scriptedPool(t, nil)

@@ -117,6 +117,15 @@ func left(ctx context.Context) reason {
 	return late
 }
 
+// suspicion is by how much a render must overrun what it was predicted to take before that is held against its source.
+const suspicion = 8
+
+// suspicious tells a source that keeps a decoder busy from work that is just large, or has to share the machine: such work is
+// refused too when its time is up, but says nothing against other sizes of the same picture.
+func (p *Pool) suspicious(j job) bool {
+	return suspicion*transform.Predict(j.header, j.spec, p.config.Limits) < j.timeout
+}
+
 // blame finds out why a render gave nothing, and notes what it says about the source.
 func (p *Pool) blame(ctx, bounded context.Context, j job, err error) (reason, error) {
 	switch {
@@ -125,7 +134,9 @@ func (p *Pool) blame(ctx, bounded context.Context, j job, err error) (reason, er
 	case ctx.Err() != nil: // whoever waited has left; the source is not to blame
 		return canceled, context.Cause(ctx)
 	case bounded.Err() != nil:
-		p.quarantine.strike(j.source)
+		if p.suspicious(j) {
+			p.quarantine.strike(j.source)
+		}
 		p.recent.note(false)
 		return late, fmt.Errorf("render takes longer than %s: %w", j.timeout, context.DeadlineExceeded)
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):

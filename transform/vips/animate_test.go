@@ -296,7 +296,6 @@ func TestAnimationsBeyondTheLimits(t *testing.T) {
 
 func TestAnimationsGiveTheirMemoryBack(t *testing.T) {
 	source := movingSquare(120, 80).gif(t)
-	base := ReadMemory()
 	for _, spec := range []transform.Spec{
 		{Width: 60}, {Rotate: 90, Blur: 100}, {Format: transform.WebP}, {Format: transform.JPEG}, {Page: 3},
 		{Crop: transform.Crop{X: 5000, W: 1, H: 1}},
@@ -309,5 +308,5 @@ func TestAnimationsGiveTheirMemoryBack(t *testing.T) {
 			}
 		}
 	}
-	checkMemory(t, base)
+	checkMemory(t, Memory{}) // at rest libvips holds nothing
 }

@@ -24,6 +24,12 @@ type Effort struct {
 // 0.92 at 800), at 2.3 times the CPU of 3. PNG 4 makes 3 % more bytes than 6 for half the CPU.
 var defaultEffort = Effort{WebP: 2, AVIF: 1, JXL: 4, GIF: 5, PNG: 4}
 
+// Check tells whether every effort is within its format's bounds.
+func (e Effort) Check() error {
+	_, err := e.complete()
+	return err
+}
+
 // complete fills in the defaults and checks the bounds.
 func (e Effort) complete() (Effort, error) {
 	d := defaultEffort
