@@ -99,7 +99,10 @@ func (p *Proxy) read(ctx *fasthttp.RequestCtx, a *Access, path, query string) {
 func (p *Proxy) get(ctx *fasthttp.RequestCtx, a *Access, read *reading) {
 	r := read.request
 	a.Source = r.Source
-	p.settleFormat(ctx, &r)
+	if err := p.settleFormat(ctx, &r); err != nil {
+		p.fail(ctx, a, err)
+		return
+	}
 	if r.Download != "" {
 		ctx.Response.Header.Set(fasthttp.HeaderContentDisposition, disposition(r.Download))
 	}
@@ -111,20 +114,24 @@ func (p *Proxy) get(ctx *fasthttp.RequestCtx, a *Access, read *reading) {
 }
 
 // settleFormat turns .auto and allow_webp=true into the format that this viewer gets.
-func (p *Proxy) settleFormat(ctx *fasthttp.RequestCtx, r *Request) {
+func (p *Proxy) settleFormat(ctx *fasthttp.RequestCtx, r *Request) (err error) {
 	if r.Spec.Format != transform.Auto && !r.WebPOnly {
-		return
-	}
-	accept := string(ctx.Request.Header.Peek(fasthttp.HeaderAccept))
-	switch {
-	case r.Spec.Format == transform.Auto:
-		r.Spec.Format = negotiate(accept, p.Engine.Writes)
-	case r.WebPOnly:
-		if acceptQ(accept, transform.WebP.MediaType()) > 0 && p.Engine.Writes(transform.WebP) {
-			r.Spec.Format = transform.WebP
-		}
+		return nil
 	}
 	ctx.Response.Header.Set(fasthttp.HeaderVary, fasthttp.HeaderAccept)
+	accept := string(ctx.Request.Header.Peek(fasthttp.HeaderAccept))
+	format := r.Spec.Format
+	switch {
+	case format == transform.Auto:
+		format = negotiate(accept, func(f transform.Format) bool {
+			// Without loss WebP is the smaller one, and AVIF cannot be written so everywhere.
+			return p.Engine.Writes(f) && (f != transform.AVIF || !r.Spec.Lossless)
+		})
+	case acceptQ(accept, transform.WebP.MediaType()) > 0 && p.Engine.Writes(transform.WebP):
+		format = transform.WebP
+	}
+	r.Spec, err = r.Spec.As(format)
+	return err
 }
 
 // answer finds the source's version and serves the stored source or a variant of it. A source that changes between the

@@ -310,6 +310,7 @@ func TestNegotiation(t *testing.T) {
 		{"/cat_30_20.auto", "*/*", "image/jpeg"},
 		{"/cat_30_20.png?allow_webp=true", "image/avif,image/webp", "image/webp"},
 		{"/cat_30_20.png?allow_webp=true", "image/avif", "image/png"},
+		{"/cat_30_20.auto?lossless=true", "image/avif,image/webp", "image/webp"},
 	}
 	for _, test := range tests {
 		e.do("GET", test.target, "Accept", test.accept).want(t, 200, "Content-Type", test.mediaType, "Vary", "Accept")

@@ -30,6 +30,12 @@ func (s Spec) String() string {
 	return b.String()
 }
 
+// As returns s for another format, canonical again: what has no effect in that format is reset. Errors are *SpecError.
+func (s Spec) As(f Format) (Spec, error) {
+	s.Format = f
+	return s.canonical()
+}
+
 // Size returns the size as a name spells it, _{w}_{h} in device pixels; empty when both sides are free.
 func (s Spec) Size() string {
 	if s.Width == 0 && s.Height == 0 {
