@@ -158,13 +158,12 @@ func TestRendererKilled(t *testing.T) {
 	}
 }
 
-// TestRenderDeadline: a render that takes too long is answered in time, its renderer is gone, and a source that does it twice
-// is not rendered again for a while, in any way.
+// TestRenderDeadline: a render that takes too long is answered in time and its renderer is gone. Work that is large is not held
+// against the source.
 func TestRenderDeadline(t *testing.T) {
 	const timeout, grace = 400 * time.Millisecond, 500 * time.Millisecond
 	d := start(t, "--data", t.TempDir(), "--renderers", "1", "--render-timeout", timeout.String())
 	d.upload("cat", photo(), false)
-	d.upload("dog", testimage.JPEG(testimage.Quadrants(60, 40), 80), false)
 	for i, path := range []string{"/cat" + slow, "/cat_3999_3000.avif"} {
 		d.idleCPU(2)
 		begin := time.Now()
@@ -177,6 +176,25 @@ func TestRenderDeadline(t *testing.T) {
 		eventually(t, 5*time.Second, "the end is counted", func() bool {
 			return d.metric("deckle_renderer_ends_total", `reason="deadline"`) == float64(i+1)
 		})
+	}
+	d.mustGet("/cat_30_30.jpg", "render")
+}
+
+// TestQuarantined: a source on which two renderers died is not rendered again for a while, in any way; others are.
+func TestQuarantined(t *testing.T) {
+	d := start(t, "--data", t.TempDir(), "--renderers", "1", "--render-timeout", "60s")
+	d.upload("cat", photo(), false)
+	d.upload("dog", testimage.JPEG(testimage.Quadrants(60, 40), 80), false)
+	for _, path := range []string{"/cat" + slow, "/cat_3999_3000.avif"} {
+		before := d.idleCPU(2)
+		answered := make(chan reply, 1)
+		go func() { answered <- d.get(path) }()
+		if err := syscall.Kill(d.busy(before), syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		if got := <-answered; got.status != 422 {
+			t.Errorf("%s: %d %v %s, want 422", path, got.status, got.err, got.body)
+		}
 	}
 	if got := d.get("/cat_30_30.jpg"); got.status != 422 || !strings.Contains(string(got.body), "several times") {
 		t.Errorf("a source that ended two renderers: %d %s", got.status, got.body)
