@@ -284,7 +284,7 @@ func TestOverload(t *testing.T) {
 		slowest = max(slowest, time.Since(begin))
 	}
 	wait.Wait()
-	t.Logf("%d refused, the slowest after %s (under the race detector); slowest of 50 hits meanwhile %s",
+	t.Logf("%d refused, the slowest after %s; slowest of 50 hits meanwhile %s",
 		refused.Load(), time.Duration(worst.Load()).Round(time.Millisecond), slowest.Round(time.Millisecond))
 }
 
