@@ -310,8 +310,6 @@ func eventually(t *testing.T, within time.Duration, what string, holds func() bo
 	return time.Since(begin)
 }
 
-func storeOf(bucket string) string { return fmt.Sprintf("--store=%s", bucket) }
-
 // raw sends a request line exactly as given and returns the status of the answer; 0 when there is none.
 func (d *daemon) raw(method, target, token, body string) int {
 	d.t.Helper()

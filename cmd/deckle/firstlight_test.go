@@ -113,7 +113,7 @@ func fleet(t *testing.T, more ...string) (a, b *daemon, redis *testserver.RedisS
 	s3.SetCredentials(t)
 	originals, variants := s3.Bucket(t), s3.Bucket(t)
 	node := func() *daemon {
-		args := []string{"--data", t.TempDir(), "--redis", redis.URL(), "--origin", s3.URL(originals), storeOf(s3.URL(variants))}
+		args := []string{"--data", t.TempDir(), "--redis", redis.URL(), "--origin", s3.URL(originals), "--store", s3.URL(variants)}
 		return start(t, append(args, more...)...)
 	}
 	return node(), node(), redis

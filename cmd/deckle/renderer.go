@@ -31,7 +31,7 @@ func openRenderer(settings json.RawMessage) (pool.Facts, error) {
 		return pool.Facts{}, err
 	}
 	return pool.Facts{
-		Engine: engine, Generation: engine.Generation(), Library: "libvips " + vips.Version(),
+		Engine: engine, Generation: engine.Generation(), Backend: "libvips " + vips.Version(),
 		Memory: func() (held, most int64) {
 			m := vips.ReadMemory()
 			return m.Bytes, m.Highwater
@@ -73,7 +73,7 @@ func (n *node) openRenderers(c vips.Config, m *admin.Metrics) (renderers, error)
 		if err != nil {
 			return nil, fmt.Errorf("start libvips: %w", err)
 		}
-		n.libraryGauges(m, func() (held, most int64) {
+		n.vipsGauges(m, func() (held, most int64) {
 			now := vips.ReadMemory()
 			return now.Bytes, now.Highwater
 		})
@@ -98,7 +98,7 @@ func (n *node) openRenderers(c vips.Config, m *admin.Metrics) (renderers, error)
 	return p, nil
 }
 
-func (n *node) libraryGauges(m *admin.Metrics, read func() (held, most int64)) {
+func (n *node) vipsGauges(m *admin.Metrics, read func() (held, most int64)) {
 	m.Gauge("deckle_vips_memory_bytes", "Bytes that libvips holds, in all renderers.", func() float64 { held, _ := read(); return float64(held) })
 	m.Gauge("deckle_vips_memory_peak_bytes", "Most bytes that libvips has held, in any one renderer.", func() float64 { _, most := read(); return float64(most) })
 }
@@ -106,7 +106,7 @@ func (n *node) libraryGauges(m *admin.Metrics, read func() (held, most int64)) {
 // poolMetrics publishes the facts of the pool.
 func (n *node) poolMetrics(m *admin.Metrics) {
 	p := n.pool
-	n.libraryGauges(m, func() (held, most int64) { now := p.Memory(); return now.Held, now.Most })
+	n.vipsGauges(m, func() (held, most int64) { now := p.Memory(); return now.Held, now.Most })
 	m.Gauge("deckle_renderers", "Renderers that are alive.", func() float64 { return float64(p.Stats().Children) })
 	m.Gauge("deckle_renderer_memory_bytes", "Bytes of memory that all renderers take; what they share counts once.", func() float64 {
 		now := p.Memory()

@@ -21,7 +21,7 @@ type setup struct {
 // hello is the child's answer to setup: what it can do, or why it will not.
 type hello struct {
 	Fault      string
-	Library    string
+	Backend    string
 	Generation string
 	Writes     []transform.Format
 	Contained  Containment

@@ -125,7 +125,7 @@ func (p *Pool) open() {
 	}
 	p.hello = first.hello
 	close(p.known)
-	p.config.Log.Info("renderers contained", slog.Any("by", first.hello.Contained), slog.String("library", first.hello.Library),
+	p.config.Log.Info("renderers contained", slog.Any("by", first.hello.Contained), slog.String("library", first.hello.Backend),
 		slog.Int64("ms", first.took.Milliseconds()))
 	for range p.config.Slots + p.config.Spares - 1 {
 		p.seats.Go(func() { p.keep(nil) })
@@ -157,8 +157,8 @@ func (p *Pool) Writes(f transform.Format) bool {
 // Generation names everything but Spec and source that decides the bytes of a result; see Facts.
 func (p *Pool) Generation() string { return p.hello.Generation }
 
-// Library names what the children render with, and its version.
-func (p *Pool) Library() string { return p.hello.Library }
+// Backend names what the children render with, and its version.
+func (p *Pool) Backend() string { return p.hello.Backend }
 
 // Contained says what the children cannot do.
 func (p *Pool) Contained() Containment { return p.hello.Contained }

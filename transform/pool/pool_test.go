@@ -21,7 +21,7 @@ import (
 
 func TestRender(t *testing.T) {
 	p := scriptedPool(t, nil)
-	if p.Generation() != "g7" || p.Library() != "scripted 1" || !p.Writes(transform.PNG) || p.Writes(transform.WebP) {
+	if p.Generation() != "g7" || p.Backend() != "scripted 1" || !p.Writes(transform.PNG) || p.Writes(transform.WebP) {
 		t.Errorf("hello: %+v", p.hello)
 	}
 	source := append(fresh(), bytes.Repeat([]byte{7}, 3<<20)...) // what comes back is longer than is taken on the word of a length

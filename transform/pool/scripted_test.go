@@ -41,7 +41,7 @@ func TestMain(m *testing.M) {
 	switch os.Getenv(roleVariable) {
 	case roleGood:
 		exitAfter(Serve(func(json.RawMessage) (Facts, error) {
-			return Facts{Engine: &scripted{}, Generation: "g7", Library: "scripted 1", Memory: func() (int64, int64) { return 11, 22 }}, nil
+			return Facts{Engine: &scripted{}, Generation: "g7", Backend: "scripted 1", Memory: func() (int64, int64) { return 11, 22 }}, nil
 		}))
 	case roleFaulty:
 		exitAfter(Serve(func(json.RawMessage) (Facts, error) { return Facts{}, errors.New("a decoy decodes\n\x1b[31m") }))

@@ -19,7 +19,7 @@ import (
 type Facts struct {
 	Engine     transform.Engine
 	Generation string                    // names everything but Spec and source that decides the bytes of a result
-	Library    string                    // names the renderer library and its version
+	Backend    string                    // names the renderer library and its version
 	Memory     func() (held, most int64) // of the library, bytes; nil when it does not tell
 }
 
@@ -36,7 +36,7 @@ func Serve(open func(settings json.RawMessage) (Facts, error)) error {
 		return fmt.Errorf("read settings: %w", err)
 	}
 	facts, err := open(s.Settings)
-	said := hello{Library: facts.Library, Generation: facts.Generation}
+	said := hello{Backend: facts.Backend, Generation: facts.Generation}
 	if err == nil {
 		said.Writes = written(facts.Engine)
 		said.Contained, err = contain(s)
