@@ -440,3 +440,41 @@ func TestSourceChangesWhileRead(t *testing.T) {
 		t.Error("the former picture is served though the change was seen")
 	}
 }
+
+// counting is a Reader that counts what is opened.
+type counting struct {
+	origin.Reader
+	opens atomic.Int64
+}
+
+func (c *counting) Open(ctx context.Context, id string, r origin.Range) (*origin.Object, error) {
+	c.opens.Add(1)
+	return c.Reader.Open(ctx, id, r)
+}
+
+// TestOriginalReadOnce: many who ask for a source that is new here have it looked at once, and each is sent it.
+func TestOriginalReadOnce(t *testing.T) {
+	e := newEdge(t)
+	e.keep("cat", cat())
+	sources := &counting{Reader: e.proxy.Sources}
+	e.proxy.Sources = sources
+	const askers = 50
+	var wait sync.WaitGroup
+	for range askers {
+		wait.Go(func() {
+			response, err := http.Get(e.url + "/cat.jpg")
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			body, err := io.ReadAll(response.Body)
+			if err := errors.Join(err, response.Body.Close()); err != nil || string(body) != string(cat()) {
+				t.Errorf("%d bytes, %v", len(body), err)
+			}
+		})
+	}
+	wait.Wait()
+	if n := sources.opens.Load(); n != askers+1 {
+		t.Errorf("%d openings for %d answers, want one more", n, askers)
+	}
+}

@@ -14,36 +14,32 @@ import (
 
 	lru "github.com/hashicorp/golang-lru/v2"
 	"github.com/valyala/fasthttp"
+	"golang.org/x/sync/singleflight"
 )
 
 // kindKey names the bytes whose type is remembered.
 type kindKey struct{ id, version string }
 
-// kinds remembers the types of stored sources.
+// kinds remembers the types of stored sources, and lets many who ask for one at a time share one reading of it.
 type kinds struct {
-	list *lru.Cache[kindKey, transform.Format]
+	list    *lru.Cache[kindKey, transform.Format]
+	reading singleflight.Group
 }
 
-func newKinds() kinds {
+func newKinds() *kinds {
 	const most = 65536
 	list, err := lru.New[kindKey, transform.Format](most)
 	if err != nil {
 		panic(err) // only for a size below 1
 	}
-	return kinds{list: list}
+	return &kinds{list: list}
 }
 
 // isStored tells whether the format that r asks for is that of the source's own bytes, which then are the answer.
 func (p *Proxy) isStored(wait context.Context, r Request, info origin.Info) (bool, error) {
-	key := kindKey{r.Source, info.Version}
-	kind, known := p.kinds.list.Get(key)
-	if !known {
-		source, now, err := p.fetch(wait, r.Source)
-		if err != nil {
-			return false, err
-		}
-		kind = p.safeKind(source)
-		p.kinds.list.Add(kindKey{r.Source, now.Version}, kind)
+	kind, err := p.kind(wait, kindKey{r.Source, info.Version})
+	if err != nil {
+		return false, err
 	}
 	switch kind {
 	case transform.Source:
@@ -52,6 +48,26 @@ func (p *Proxy) isStored(wait context.Context, r Request, info origin.Info) (boo
 		return r.Spec.Format == kind || r.Spec.Format == transform.Auto, nil
 	}
 	return r.Spec.Format == kind, nil
+}
+
+// kind returns the type of a source's bytes as safeKind says, from memory or by reading it.
+func (p *Proxy) kind(wait context.Context, key kindKey) (transform.Format, error) {
+	if kind, known := p.kinds.list.Get(key); known {
+		return kind, nil
+	}
+	kind, err, _ := p.kinds.reading.Do(key.id+"\x00"+key.version, func() (any, error) {
+		if kind, known := p.kinds.list.Get(key); known { // read since the look above
+			return kind, nil
+		}
+		source, now, err := p.fetch(wait, key.id)
+		if err != nil {
+			return transform.Source, err
+		}
+		kind := p.safeKind(source)
+		p.kinds.list.Add(kindKey{key.id, now.Version}, kind)
+		return kind, nil
+	})
+	return kind.(transform.Format), err
 }
 
 // safeKind returns the type of a source that may be passed on as it is: one whose header is sound and within the limits, as

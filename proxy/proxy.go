@@ -61,7 +61,7 @@ type Proxy struct {
 	Config
 	server   *fasthttp.Server
 	fetches  *semaphore.Weighted
-	kinds    kinds
+	kinds    *kinds
 	failures failures
 	readings *readings
 	maxAge   string // Cache-Control of an answer that may change
