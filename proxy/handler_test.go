@@ -441,14 +441,26 @@ func TestSourceChangesWhileRead(t *testing.T) {
 	}
 }
 
-// counting is a Reader that counts what is opened.
-type counting struct {
+// crowd counts what is opened of a store, and lets nothing be opened before so many have asked for its version.
+type crowd struct {
+	Versions
 	origin.Reader
-	opens atomic.Int64
+	opens, asked atomic.Int64
+	size         int64
+	there        chan struct{} // closed when all have asked
 }
 
-func (c *counting) Open(ctx context.Context, id string, r origin.Range) (*origin.Object, error) {
+func (c *crowd) Stat(ctx context.Context, id string) (origin.Info, error) {
+	info, err := c.Versions.Stat(ctx, id)
+	if c.asked.Add(1) == c.size {
+		close(c.there)
+	}
+	return info, err
+}
+
+func (c *crowd) Open(ctx context.Context, id string, r origin.Range) (*origin.Object, error) {
 	c.opens.Add(1)
+	<-c.there
 	return c.Reader.Open(ctx, id, r)
 }
 
@@ -456,9 +468,9 @@ func (c *counting) Open(ctx context.Context, id string, r origin.Range) (*origin
 func TestOriginalReadOnce(t *testing.T) {
 	e := newEdge(t)
 	e.keep("cat", cat())
-	sources := &counting{Reader: e.proxy.Sources}
-	e.proxy.Sources = sources
 	const askers = 50
+	sources := &crowd{Versions: e.proxy.Versions, Reader: e.proxy.Sources, size: askers, there: make(chan struct{})}
+	e.proxy.Sources, e.proxy.Versions = sources, sources
 	var wait sync.WaitGroup
 	for range askers {
 		wait.Go(func() {
