@@ -14,8 +14,15 @@ import (
 
 // Workloads.
 const (
-	Hit  = "hit"  // pictures of a set that was fetched before
-	Miss = "miss" // every request of the run is for a picture that no other asks for
+	Hit    = "hit"    // pictures of a set that was fetched before
+	Miss   = "miss"   // every request of the run is for a picture that no other asks for
+	Srcset = "srcset" // misses: of one source after the other all that a page's srcset names, in SrcsetWidths and SrcsetFormats
+)
+
+// What a srcset names. The widths are those of phones, tablets and desktops that generators of pages have by default.
+var (
+	SrcsetWidths  = []int{320, 480, 640, 750, 828, 1080, 1200, 1600} // pixels, and as much for the height
+	SrcsetFormats = []string{"jpg", "webp"}
 )
 
 // Loops.
@@ -45,10 +52,10 @@ type Target struct {
 // Config says what to do. Zero fields take the defaults of Run.
 type Config struct {
 	Targets     []Target      `json:"targets"`
-	Workload    string        `json:"workload"`       // Hit or Miss
+	Workload    string        `json:"workload"`       // Hit, Miss or Srcset
 	Loop        string        `json:"loop"`           // Closed or Open; default Closed
 	Rate        float64       `json:"rate,omitempty"` // Open: requests per second
-	Connections int           `json:"connections"`    // kept open to one target; default 4
+	Connections int           `json:"connections"`    // kept open to one target; default 4, of a srcset 16
 	Rounds      int           `json:"rounds"`         // each plays every target once, in turn; default 5
 	Requests    int           `json:"requests"`       // of a round to one target; 0 goes by Duration
 	Duration    time.Duration `json:"duration"`       // of a round at one target, nanoseconds; default 5 s; unused when Requests is set
@@ -109,6 +116,9 @@ func Run(ctx context.Context, c Config, progress io.Writer) (*Report, error) {
 
 func (c *Config) setDefaults() {
 	c.Loop = cmp.Or(c.Loop, Closed)
+	if c.Workload == Srcset {
+		c.Connections, c.WarmUp = cmp.Or(c.Connections, srcsetSize()), cmp.Or(c.WarmUp, srcsetSize())
+	}
 	c.Connections = cmp.Or(c.Connections, 4)
 	c.Rounds = cmp.Or(c.Rounds, 5)
 	c.WarmUp = cmp.Or(c.WarmUp, c.Connections)
@@ -141,7 +151,8 @@ func (c *Config) check() error {
 	}
 	want(len(c.Targets) > 0, "at least one target is needed")
 	want(len(c.Sources) > 0, "at least one source is needed")
-	want(c.Workload == Hit || c.Workload == Miss, "workload %q is neither %s nor %s", c.Workload, Hit, Miss)
+	want(c.Workload == Hit || c.Workload == Miss || c.Workload == Srcset, "workload %q is none of %s, %s and %s", c.Workload, Hit, Miss, Srcset)
+	want(c.Workload != Srcset || c.Requests > 0, "a srcset needs a number of requests: %d a source", srcsetSize())
 	want(c.Loop == Closed || c.Loop == Open, "loop %q is neither %s nor %s", c.Loop, Closed, Open)
 	want(c.Loop != Open || c.Rate > 0 && c.Rate <= MaxRate, "the open loop needs a rate above 0, at most %d", MaxRate)
 	want(inRange(c.Connections, 1, MaxConnections), "connections must be 1 to %d", MaxConnections)

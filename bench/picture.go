@@ -13,12 +13,14 @@ type picture struct {
 	source string
 	width  int // pixels of the box
 	height int
+	format string // extension
 }
 
 // pictures are the pictures of a run, in an order shuffled by the seed. No two are equal, so that whoever takes each once
 // never asks a server for what it has, or is just making.
 type pictures struct {
 	sources []string
+	format  string
 	least   int
 	sides   int
 	order   []uint32
@@ -28,7 +30,10 @@ type pictures struct {
 
 // newPictures chooses as many pictures as the run may need, or fails when sources and sides do not give as many.
 func newPictures(c Config) (*pictures, error) {
-	p := &pictures{sources: c.Sources, least: c.MinSide, sides: c.MaxSide - c.MinSide + 1}
+	if c.Workload == Srcset {
+		return newSrcsets(c)
+	}
+	p := &pictures{sources: c.Sources, format: c.Format, least: c.MinSide, sides: c.MaxSide - c.MinSide + 1}
 	space := p.sides * p.sides * len(c.Sources)
 	need := c.Set
 	if c.Workload == Miss {
@@ -61,7 +66,7 @@ func (p *pictures) at(n int) picture {
 	number /= len(p.sources)
 	width := number % p.sides
 	height := (width + number/p.sides) % p.sides
-	return picture{source: p.sources[source], width: p.least + width, height: p.least + height}
+	return picture{source: p.sources[source], width: p.least + width, height: p.least + height, format: p.format}
 }
 
 // take returns a picture that was never taken before; false when all were.
@@ -87,4 +92,26 @@ func (p *pictures) weigh(exponent float64) {
 func (p *pictures) draw(random *rand.Rand) int {
 	at := random.Float64() * p.weights[len(p.weights)-1]
 	return min(sort.SearchFloat64s(p.weights, at), len(p.weights)-1)
+}
+
+// newSrcsets is newPictures for a srcset workload: each target needs a source of its own for every set, and may share them with
+// the other targets.
+func newSrcsets(c Config) (*pictures, error) {
+	need := (c.WarmUp + c.Rounds*c.Requests + srcsetSize() - 1) / srcsetSize()
+	if need > len(c.Sources) {
+		return nil, fmt.Errorf("the run needs %d sources, one for each %d requests to a target; %d are given", need, srcsetSize(), len(c.Sources))
+	}
+	return &pictures{sources: c.Sources}, nil
+}
+
+func srcsetSize() int { return len(SrcsetWidths) * len(SrcsetFormats) }
+
+// ofSrcset returns the nth picture of a target's srcsets; false when there are no more sources.
+func (p *pictures) ofSrcset(n int) (picture, bool) {
+	source, variant := n/srcsetSize(), n%srcsetSize()
+	if source >= len(p.sources) {
+		return picture{}, false
+	}
+	width := SrcsetWidths[variant%len(SrcsetWidths)]
+	return picture{source: p.sources[source], width: width, height: width, format: SrcsetFormats[variant/len(SrcsetWidths)]}, true
 }

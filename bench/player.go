@@ -23,6 +23,7 @@ type player struct {
 	connections []*connection
 	set         [][]byte // Hit: the request targets
 	rounds      uint64   // played
+	asked       atomic.Int64
 }
 
 func newPlayer(c Config, target Target, pictures *pictures) (*player, error) {
@@ -66,7 +67,11 @@ func (p *player) asker(worker int) asker {
 		return func([]byte) ([]byte, bool) { return p.set[p.pictures.draw(random)], true }
 	}
 	return func(buffer []byte) ([]byte, bool) {
-		picture, ok := p.pictures.take()
+		take := p.pictures.take
+		if p.config.Workload == Srcset {
+			take = func() (picture, bool) { return p.pictures.ofSrcset(int(p.asked.Add(1) - 1)) }
+		}
+		picture, ok := take()
 		return p.spelling.append(buffer[:0], picture), ok
 	}
 }
@@ -127,7 +132,7 @@ func (p *player) play(ctx context.Context, pace pace, ask func(worker int) asker
 	shared := &clock{pace: pace, start: time.Now()}
 	var wait sync.WaitGroup
 	for i, c := range p.connections {
-		workers[i] = &worker{connection: c, clock: shared, ask: ask(i), format: p.config.Format, tally: newTally(), show: show}
+		workers[i] = &worker{connection: c, clock: shared, ask: ask(i), format: p.format(), tally: newTally(), show: show}
 		wait.Go(func() { workers[i].run(ctx) })
 	}
 	wait.Wait()
@@ -144,6 +149,14 @@ func (p *player) play(ctx context.Context, pace pace, ask func(worker int) asker
 		total.add(w.tally)
 	}
 	return total, nil
+}
+
+// format is the extension that every answer must have the type of; empty, for any picture, where they differ.
+func (p *player) format() string {
+	if p.config.Workload == Srcset {
+		return ""
+	}
+	return p.config.Format
 }
 
 // clock hands out the requests of a round.

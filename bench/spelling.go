@@ -23,7 +23,6 @@ var places = []string{"{id}", "{w}", "{h}", "{ext}", "{q}"}
 // spelling writes the request targets of one server.
 type spelling struct {
 	parts   []string // literal text and places in turn, as they come
-	format  string
 	quality string
 }
 
@@ -41,7 +40,7 @@ func newSpelling(pattern, prefix string, c Config) (*spelling, error) {
 	if len(c.Sources) > 1 && !strings.Contains(pattern, "{id}") {
 		return nil, fmt.Errorf("pattern %q lacks {id} and there are several sources", pattern)
 	}
-	s := &spelling{format: c.Format, quality: strconv.Itoa(c.Quality)}
+	s := &spelling{quality: strconv.Itoa(c.Quality)}
 	rest := strings.TrimSuffix(prefix, "/") + pattern
 	for rest != "" {
 		at, place := nextPlace(rest)
@@ -78,7 +77,7 @@ func (s *spelling) append(target []byte, p picture) []byte {
 		case "{h}":
 			target = strconv.AppendInt(target, int64(p.height), 10)
 		case "{ext}":
-			target = append(target, s.format...)
+			target = append(target, p.format...)
 		case "{q}":
 			target = append(target, s.quality...)
 		default:

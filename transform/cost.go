@@ -3,16 +3,16 @@ package transform
 import "time"
 
 // The constants of Predict: CPU nanoseconds a pixel on one core of an ordinary server (libvips 8.16 with SIMD, default
-// encoder efforts). They were fitted, by least squares of the relative error, to the grid of BenchmarkCost: photo-like
-// sources of 0.2 to 12 megapixels in eight encodings, each rendered to four widths in every format. Half of the predictions
-// lie within a factor of 1.2 of the CPU time measured, nine in ten within 1.6 (bench/results/lanes.md); progressive JPEG,
-// which a Header does not tell from baseline, takes up to 2.8 times its prediction. Other machines are faster or slower by
-// about the same factor in all rows, and lanes only compare.
+// encoder efforts). They were fitted to the grid of BenchmarkCost (photo-like sources of 0.2 to 12 megapixels in eight
+// encodings, each rendered to four widths in every format) and then to BenchmarkCostTable, what people ask for: there each
+// prediction is within a factor of 2 of the CPU time measured (bench/results/lanes.md). Other machines are faster or slower
+// by about the same factor in all rows, and lanes only compare.
 const (
 	baseCost    = 7e6 // of any render, ns in all
 	enlargeCost = 43  // a pixel of the result, when it is larger than the source
 	filterCost  = 8   // a pixel of the result and filter: blur, sharpen, tone, overlay
-	trimCost    = 250 // a pixel of the source
+	trimCost    = 1   // a pixel of the source, beside decoding it once more and whole
+	scansCost   = 7.5 // a pixel of a progressive source: its coefficients are gone through several times
 	otherDecode = 150 // formats of which nothing was measured
 	otherEncode = 150
 )
@@ -20,17 +20,26 @@ const (
 // decodeCost is what one pixel of a source costs: read is paid for each, and made for each that is left where the decoder
 // shrinks the picture as it decodes.
 var decodeCost = [numFormats]struct{ read, made float64 }{
-	JPEG: {3.3, 4.6}, PNG: {37, 0}, WebP: {9.2, 0}, AVIF: {36, 0}, HEIC: {110, 0}, GIF: {14, 0}, TIFF: {9.1, 0}, BMP: {30, 0},
+	JPEG: {2, 3}, PNG: {37, 0}, WebP: {9.2, 0}, AVIF: {36, 0}, HEIC: {70, 0}, GIF: {14, 0}, TIFF: {9.1, 0}, BMP: {30, 0},
 }
+
+// A frame of an animated WebP costs more than a picture of its size: it is put on those before it, and tried in several ways.
+const (
+	movingDecode = 55
+	movingEncode = 130
+)
 
 // encodeCost is what a frame of a result costs, and each of its pixels, with loss and without.
 var encodeCost = [numFormats]struct{ frame, pixel, lossless float64 }{
-	JPEG: {0, 39, 39}, PNG: {0, 240, 240}, WebP: {0, 76, 1000}, AVIF: {9e6, 200, 750}, GIF: {22e6, 840, 840},
+	JPEG: {0, 35, 35}, PNG: {0, 240, 240}, WebP: {0, 76, 1000}, AVIF: {9e6, 200, 750}, GIF: {22e6, 840, 840},
 	JXL: {0, 65, 1350}, HEIC: {17e6, 1720, 1720}, TIFF: {0, 330, 330},
 }
 
-// maxBytesCost is how many encodings it takes to find the quality that fits.
-const maxBytesCost = 3
+// maxBytesCost is how many encodings' time it takes to find the quality that fits, when the first does not.
+const maxBytesCost = 6
+
+// usualBytes is what a pixel of a photograph takes at quality auto (bench/results/quality.md).
+var usualBytes = [numFormats]float64{JPEG: 0.17, WebP: 0.135, AVIF: 0.105, HEIC: 0.095, JXL: 0.13}
 
 // Predict returns about how much CPU time a render will take, from what is known before it: the source's header, the Spec
 // and the limits; at most an hour. It is for choosing lanes, not for charging anybody.
@@ -40,12 +49,18 @@ func Predict(h Header, s Spec, l Limits) time.Duration {
 	if decode.read == 0 {
 		decode.read = otherDecode
 	}
+	if h.Progressive {
+		decode.read += scansCost
+	}
+	if h.Format == WebP && e.frames > 1 {
+		decode.read = movingDecode
+	}
 	cost := decode.read*e.source + decode.made*e.decoded + encoding(e, s)
 	if e.fitted > e.source {
 		cost += enlargeCost * e.fitted
 	}
 	if s.Trim.Set {
-		cost += trimCost * e.source
+		cost += (trimCost + decode.read + decode.made) * e.source
 	}
 	cost += filterCost * float64(s.filters()) * e.result
 	return time.Duration(min(baseCost+cost*e.frames, float64(time.Hour)))
@@ -60,9 +75,11 @@ func encoding(e extent, s Spec) float64 {
 		pixel = otherEncode
 	case s.Lossless:
 		pixel = row.lossless
+	case e.format == WebP && e.frames > 1:
+		pixel = movingEncode
 	}
 	cost := row.frame + pixel*e.result
-	if s.MaxBytes > 0 && e.format.Lossy() {
+	if fits := usualBytes[e.format] * e.result * e.frames; s.MaxBytes > 0 && float64(s.MaxBytes) < fits && !s.Lossless {
 		cost *= maxBytesCost
 	}
 	return cost
@@ -88,6 +105,7 @@ type extent struct {
 	frames  float64 // that are rendered
 	source  float64 // pixels of one frame, as stored
 	decoded float64 // pixels of it that come out of the decoder
+	shrink  float64 // by how much each side may be shrunk before it is resized
 	fitted  float64 // pixels after resizing
 	result  float64 // pixels that are encoded
 }
@@ -116,10 +134,9 @@ func measure(h Header, s Spec, l Limits) extent {
 	if s.Width > 0 && s.Height > 0 && (s.Fit == FitCrop || s.Fit == FitCanvas) {
 		e.result = float64(s.Width) * float64(s.Height)
 	}
-	e.decoded = e.source
-	if h.Format == JPEG && !s.Trim.Set {
-		shrink := min(x/w, y/t) / headroom
-		for factor := 2.0; factor <= min(8, shrink); factor *= 2 {
+	e.decoded, e.shrink = e.source, min(x/w, y/t)/headroom
+	if h.Format == JPEG {
+		for factor := 2.0; factor <= min(8, e.shrink); factor *= 2 {
 			e.decoded = e.source / (factor * factor)
 		}
 	}

@@ -43,3 +43,11 @@ type Engine interface {
 	// Writes tells whether the engine can encode f.
 	Writes(f Format) bool
 }
+
+// Preparer is an Engine that does better when it knows of a render before its turn comes.
+type Preparer interface {
+	// Prepare is told of a render that is about to be asked for, and waits as long as that render is better off without a slot:
+	// until something is there that spares it work. The render is then asked for with the context that is returned; done is
+	// called at its end, or when it is given up. Errors are ctx's cause.
+	Prepare(ctx context.Context, source []byte, h Header, s Spec) (prepared context.Context, done func(), err error)
+}

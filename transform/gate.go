@@ -15,10 +15,14 @@ type Gate struct {
 	// Deadline bounds one render, counted from its slot: as long for still pictures, twice as long for animations. 0 leaves
 	// it to the engine. It is set before the first render.
 	Deadline time.Duration
+	// QueueWait bounds how long a render waits for a slot while its queue does not empty; 0 for no bound. A burst may wait
+	// longer. It is set before the first render.
+	QueueWait time.Duration
 
 	engine  Engine
 	limits  Limits
 	lanes   *lanes
+	recent  recent
 	running sync.WaitGroup
 }
 
@@ -39,7 +43,7 @@ func (g *Gate) Render(ctx context.Context, source []byte, spec Spec) (*Picture, 
 		return nil, err
 	}
 	lane := LaneOf(Predict(header, spec, g.limits))
-	if err := g.lanes.acquire(ctx, lane); err != nil {
+	if err := g.lanes.acquire(ctx, lane, g.QueueWait); err != nil {
 		return nil, err
 	}
 	ctx, cancel := g.bound(ctx, header)
@@ -63,6 +67,14 @@ func (g *Gate) Render(ctx context.Context, source []byte, spec Spec) (*Picture, 
 	}
 }
 
+// prepare tells an engine that wants to know of the render.
+func (g *Gate) prepare(ctx context.Context, source []byte, h Header, s Spec) (context.Context, func(), error) {
+	if p, ok := g.engine.(Preparer); ok {
+		return p.Prepare(ctx, source, h, s)
+	}
+	return ctx, func() {}, nil
+}
+
 // rendered is how a render ended.
 type rendered struct {
 	picture *Picture
@@ -76,7 +88,9 @@ func (g *Gate) run(ctx context.Context, source []byte, spec Spec) (r rendered) {
 			r = rendered{err: &PanicError{Value: p, Stack: debug.Stack()}}
 		}
 	}()
+	begin := time.Now()
 	picture, err := g.engine.Render(ctx, source, spec)
+	g.recent.add(time.Since(begin))
 	if err != nil && ctx.Err() != nil {
 		err = context.Cause(ctx)
 	}

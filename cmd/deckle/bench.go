@@ -22,7 +22,7 @@ import (
 type benchCommand struct {
 	Targets []string `arg:"" help:"Servers, as [NAME=]URL[,urls=SPELLING][,pid=N]. SPELLING is deckle, imgproxy, imagor, plain, or a pattern with {id} {w} {h} {ext}." placeholder:"TARGET"`
 
-	Workload    string        `default:"hit" enum:"hit,miss" help:"hit (a warm set) or miss (every URL once)."`
+	Workload    string        `default:"hit" enum:"hit,miss,srcset" help:"hit (a warm set), miss (every URL once) or srcset (of one --id after the other eight widths in two formats, together)."`
 	Loop        string        `default:"closed" enum:"closed,open" help:"closed (capacity) or open (latency at a rate)."`
 	Rate        float64       `help:"Open loop: requests per second."`
 	Connections int           `default:"4" help:"Connections kept open to one target."`

@@ -138,39 +138,41 @@ func fallback(settings json.RawMessage) json.RawMessage {
 // maxReplyHead bounds the head of what a child sends, bytes.
 const maxReplyHead = 16 << 10
 
-// exchange sends a job and reads what came of it: a picture, or a fault that the child found in the source or the Spec. With
-// err the child is of no more use.
-func (c *child) exchange(j job, limits transform.Limits) (picture *transform.Picture, fault, err error) {
+// exchange sends a job and reads what came of it: a picture, and how many bytes of a pyramid were kept, or a fault that the
+// child found in the source or the Spec. With err the child is of no more use.
+func (c *child) exchange(j job, limits transform.Limits) (picture *transform.Picture, levels int, fault, err error) {
 	c.seq++
 	c.renders++
-	frame, err := packHead(request{Seq: c.seq, Size: int64(len(j.source)), Spec: j.spec}, 0)
+	r, rights := j.request()
+	r.Seq = c.seq
+	frame, err := packHead(r, 0)
 	if err != nil {
-		return nil, nil, err
+		return nil, 0, nil, err
 	}
-	sent, _, err := c.conn.WriteMsgUnix(frame, unix.UnixRights(j.shared), nil)
+	sent, _, err := c.conn.WriteMsgUnix(frame, unix.UnixRights(rights...), nil)
 	if err != nil {
-		return nil, nil, err
+		return nil, 0, nil, err
 	}
 	if sent < len(frame) { // writing nothing to a child that has died of the request would look as if it had never read it
 		if _, err := c.conn.Write(frame[sent:]); err != nil {
-			return nil, nil, err
+			return nil, 0, nil, err
 		}
 	}
-	var r reply
-	body, err := readFrame(c.conn, &r, maxReplyHead, bodyBound(limits))
+	var said reply
+	body, err := readFrame(c.conn, &said, maxReplyHead, bodyBound(limits))
 	if err != nil {
-		return nil, nil, err
+		return nil, 0, nil, err
 	}
-	if r.Seq != c.seq {
-		return nil, nil, fmt.Errorf("%w: an answer to %d, not %d", errFrame, r.Seq, c.seq)
+	if said.Seq != c.seq || said.Levels < 0 || said.Levels > j.room {
+		return nil, 0, nil, fmt.Errorf("%w: an answer to %d, not %d, with %d bytes of levels", errFrame, said.Seq, c.seq, said.Levels)
 	}
-	c.held.Store(r.Held)
-	c.most.Store(r.Most)
-	if r.Fault != nil {
-		return nil, r.Fault.unpack(), nil
+	c.held.Store(said.Held)
+	c.most.Store(said.Most)
+	if said.Fault != nil {
+		return nil, 0, said.Fault.unpack(), nil
 	}
-	picture, err = r.accept(body, j.spec, j.header, c.writes, limits)
-	return picture, nil, err
+	picture, err = said.accept(body, j.spec, j.header, c.writes, limits)
+	return picture, said.Levels, nil, err
 }
 
 // bodyBound is how long a picture can be, bytes: four for each pixel of the largest result, and what a container adds.

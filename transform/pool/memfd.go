@@ -21,8 +21,7 @@ func share(source []byte) (fd int, err error) {
 		}
 		rest = rest[max(0, n):]
 	}
-	const seals = unix.F_SEAL_SEAL | unix.F_SEAL_SHRINK | unix.F_SEAL_GROW | unix.F_SEAL_WRITE
-	if _, err := unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, seals); err != nil {
+	if err := seal(fd); err != nil {
 		_ = unix.Close(fd) // nobody has it
 		return -1, fmt.Errorf("seal source: %w", err)
 	}
@@ -40,4 +39,43 @@ func attach(fd int, size int64) (source []byte, detach func() error, err error) 
 		return nil, nil, fmt.Errorf("map source: %w", err)
 	}
 	return source, func() error { return unix.Munmap(source) }, nil
+}
+
+// room makes shared memory for levels that a child will write. Pages that it does not write take no memory.
+func room(size int) (fd int, err error) {
+	fd, err = unix.MemfdCreate("levels", unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
+	if err != nil {
+		return -1, fmt.Errorf("share levels: %w", err)
+	}
+	if err := unix.Ftruncate(fd, int64(size)); err != nil {
+		_ = unix.Close(fd) // nobody has it
+		return -1, fmt.Errorf("share levels: %w", err)
+	}
+	return fd, nil
+}
+
+// attachRoom maps what room made, for writing, and closes fd. The bytes are there until detach.
+func attachRoom(fd int, size int64) (memory []byte, detach func() error, err error) {
+	defer func() { _ = unix.Close(fd) }() // a mapping outlives its descriptor
+	memory, err = unix.Mmap(fd, 0, int(size), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	if err != nil {
+		return nil, nil, fmt.Errorf("map levels: %w", err)
+	}
+	return memory, func() error { return unix.Munmap(memory) }, nil
+}
+
+// fix cuts what room made to the bytes that are used and makes it what it is for good. It fails while somebody could still
+// write to it.
+func fix(fd, size int) error {
+	if err := unix.Ftruncate(fd, int64(size)); err != nil {
+		return err
+	}
+	return seal(fd)
+}
+
+// seal makes shared memory what it is for good.
+func seal(fd int) error {
+	const seals = unix.F_SEAL_SEAL | unix.F_SEAL_SHRINK | unix.F_SEAL_GROW | unix.F_SEAL_WRITE
+	_, err := unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, seals)
+	return err
 }

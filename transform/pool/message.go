@@ -24,14 +24,30 @@ type hello struct {
 	Backend    string
 	Generation string
 	Writes     []transform.Format
+	Keeps      bool // the engine is a transform.Keeper
 	Contained  Containment
 }
 
-// request asks for one rendering. The source comes beside it, as a descriptor.
+// request asks for one rendering. The bytes that it is made from come beside it, as a descriptor: the source, or with Header
+// the kept levels of the source that it describes. With Room a second one comes, of that many bytes, for levels to be kept in.
 type request struct {
-	Seq  uint64 // of the child's requests; the reply repeats it, so that a stray one is never taken for this one's
-	Size int64  // of the source, bytes
-	Spec transform.Spec
+	Seq    uint64 // of the child's requests; the reply repeats it, so that a stray one is never taken for this one's
+	Size   int64  // of what it is made from, bytes
+	Spec   transform.Spec
+	Header *transform.Header `json:",omitempty"`
+	Room   int64             `json:",omitempty"`
+	First  int               `json:",omitempty"` // level to keep from
+}
+
+// request returns what a child is to be told, without a number, and the descriptors that go along.
+func (j job) request() (r request, rights []int) {
+	switch {
+	case j.kept != nil:
+		return request{Size: int64(j.kept.size), Spec: j.spec, Header: &j.header}, []int{j.kept.fd}
+	case j.raising != nil:
+		return request{Size: int64(len(j.source)), Spec: j.spec, Room: int64(j.room), First: j.raising.first}, []int{j.shared, j.raising.fd}
+	}
+	return request{Size: int64(len(j.source)), Spec: j.spec}, []int{j.shared}
 }
 
 // reply is a picture, whose bytes are the frame's body, or a fault.
@@ -39,6 +55,7 @@ type reply struct {
 	Seq     uint64
 	Picture *transform.Picture `json:",omitempty"`
 	Fault   *fault             `json:",omitempty"`
+	Levels  int                `json:",omitempty"` // bytes of the room that kept levels take
 	Held    int64              // Memory.Held
 	Most    int64              // Memory.Most
 }

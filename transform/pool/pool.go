@@ -40,6 +40,9 @@ type Config struct {
 	MaxRenders int   // renders until a child is replaced; 2,000
 	MaxRSS     int64 // bytes a child may hold between renders until it is replaced; 256 MiB
 
+	Pyramids    int64         // bytes of decoded levels that are kept for other sizes of the same sources; 128 MiB, and none below 0
+	PyramidIdle time.Duration // how long they are kept when nobody uses them; 10 s
+
 	Log *slog.Logger
 }
 
@@ -57,6 +60,8 @@ func (c Config) complete() Config {
 	c.Memory = either(c.Memory, 1<<30)
 	c.MaxRenders = either(c.MaxRenders, 2000)
 	c.MaxRSS = either(c.MaxRSS, 256<<20)
+	c.Pyramids = either(c.Pyramids, 128<<20)
+	c.PyramidIdle = either(c.PyramidIdle, 10*time.Second)
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
@@ -78,6 +83,7 @@ var ErrClosed = fmt.Errorf("pool is closed: %w", transform.ErrBusy)
 type Pool struct {
 	config     Config
 	quarantine *quarantine
+	pyramids   *pyramids
 	complaints *complaints
 	starter    starter
 	counts     counts
@@ -107,7 +113,7 @@ func New(c Config) (*Pool, error) {
 	}
 	c = c.complete()
 	p := &Pool{
-		config: c, quarantine: newQuarantine(c.Quarantine), complaints: newComplaints(c.Log), starter: newStarter(),
+		config: c, quarantine: newQuarantine(c.Quarantine), pyramids: newPyramids(c.Pyramids, c.PyramidIdle), complaints: newComplaints(c.Log), starter: newStarter(),
 		offers: make(chan *child), recycling: make(chan struct{}, 1), stop: make(chan struct{}), known: make(chan struct{}),
 		children: map[*child]struct{}{},
 	}
@@ -169,6 +175,7 @@ func (p *Pool) Close() error {
 		close(p.stop)
 		p.seats.Wait()
 		p.starter.close()
+		p.pyramids.close()
 	})
 	return nil
 }

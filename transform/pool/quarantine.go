@@ -62,7 +62,8 @@ func (q *quarantine) check(source []byte) error {
 	case s.count < strikesOut:
 		return nil
 	}
-	return fmt.Errorf("%w: it ended %d renderers", transform.ErrQuarantined, s.count)
+	err := fmt.Errorf("%w: it ended %d renderers", transform.ErrQuarantined, s.count)
+	return &transform.Later{Err: err, After: q.lasts - time.Since(s.last)}
 }
 
 // strike notes that source killed a renderer. Strikes farther apart than the quarantine lasts do not add up.

@@ -26,22 +26,19 @@ func (p *Pool) Render(ctx context.Context, source []byte, spec transform.Spec) (
 		p.counts.refused.Add(1)
 		return nil, err
 	}
-	shared, err := share(source)
-	if err != nil {
-		return nil, err
+	e, prepared := errandOf(ctx)
+	if !prepared {
+		e = p.expect(source, header, spec)
+		defer p.pyramids.forget(e)
 	}
-	defer func() { _ = unix.Close(shared) }() // it was only written, and wholly
-	job := job{source: source, shared: shared, header: header, spec: spec, timeout: p.config.StillTimeout}
+	j := job{source: source, shared: -1, header: header, spec: spec, errand: e, timeout: p.config.StillTimeout}
 	if header.Frames > 1 {
-		job.timeout = p.config.AnimationTimeout
+		j.timeout = p.config.AnimationTimeout
 	}
+	defer func() { j.unshare() }()
 	// Once for every child that may have died in its seat, and once more.
 	for range p.config.Slots + p.config.Spares + 1 {
-		c, err := p.take(ctx)
-		if err != nil {
-			return nil, err
-		}
-		picture, err := p.renderIn(ctx, c, job)
+		picture, err := p.try(ctx, &j)
 		if !errors.Is(err, errNotBegun) {
 			return picture, err
 		}
@@ -52,10 +49,44 @@ func (p *Pool) Render(ctx context.Context, source []byte, spec transform.Spec) (
 // job is what one call of Render wants done.
 type job struct {
 	source  []byte
-	shared  int // descriptor of the same bytes
+	shared  int // descriptor of the same bytes; -1 as long as no child had to have them
 	header  transform.Header
 	spec    transform.Spec
+	errand  *errand // nil for what has no use for a pyramid
 	timeout time.Duration
+
+	choice
+	room int // bytes of what raising may fill
+}
+
+// share makes the source's bytes ready to be handed to a child.
+func (j *job) share() (err error) {
+	if j.shared < 0 {
+		j.shared, err = share(j.source)
+	}
+	return err
+}
+
+func (j *job) unshare() {
+	if j.shared >= 0 {
+		_ = unix.Close(j.shared) // it was only written, and wholly
+	}
+}
+
+// try lets one child do the job.
+func (p *Pool) try(ctx context.Context, j *job) (*transform.Picture, error) {
+	settle, err := p.prepare(ctx, j)
+	if err != nil {
+		return nil, err
+	}
+	c, err := p.take(ctx)
+	if err != nil {
+		settle(0)
+		return nil, err
+	}
+	picture, kept, err := p.renderIn(ctx, c, *j)
+	settle(kept)
+	return picture, err
 }
 
 // take waits for a child that is free, but no longer than one render may take: if none comes, none can be started.
@@ -79,8 +110,8 @@ func (p *Pool) take(ctx context.Context) (*child, error) {
 	}
 }
 
-// renderIn lets c do the job and gives it back to its seat, dead or alive.
-func (p *Pool) renderIn(ctx context.Context, c *child, j job) (*transform.Picture, error) {
+// renderIn lets c do the job and gives it back to its seat, dead or alive. levels is how many bytes of a pyramid it has kept.
+func (p *Pool) renderIn(ctx context.Context, c *child, j job) (picture *transform.Picture, levels int, err error) {
 	p.counts.renders.Add(1)
 	bounded, cancel := context.WithTimeout(ctx, j.timeout)
 	defer cancel()
@@ -89,24 +120,24 @@ func (p *Pool) renderIn(ctx context.Context, c *child, j job) (*transform.Pictur
 		c.kill()
 		close(killed)
 	})
-	picture, fault, err := c.exchange(j, p.config.Limits)
+	picture, levels, fault, err := c.exchange(j, p.config.Limits)
 	if !spare() {
 		<-killed
 		if err == nil {
 			// The picture came in the same instant. It is good; the child is gone.
 			c.back <- left(ctx)
-			return picture, fault
+			return picture, levels, fault
 		}
 	}
 	if err == nil {
 		p.recent.note(false)
 		c.back <- kept
-		return picture, fault
+		return picture, levels, fault
 	}
 	c.kill()
 	why, err := p.blame(ctx, bounded, j, err)
 	c.back <- why
-	return nil, err
+	return nil, 0, err
 }
 
 // left tells apart whose clock ran out.

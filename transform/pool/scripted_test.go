@@ -31,6 +31,7 @@ const roleVariable = "POOL_TEST_ROLE"
 
 const (
 	roleGood   = "good"
+	roleKeeper = "keeper" // as good, and keeps levels
 	roleFaulty = "faulty" // says hello with a fault
 	roleSilent = "silent" // never says hello
 	roleGone   = "gone"   // ends at once
@@ -43,6 +44,8 @@ func TestMain(m *testing.M) {
 		exitAfter(Serve(func(json.RawMessage) (Facts, error) {
 			return Facts{Engine: &scripted{}, Generation: "g7", Backend: "scripted 1", Memory: func() (int64, int64) { return 11, 22 }}, nil
 		}))
+	case roleKeeper:
+		exitAfter(Serve(func(json.RawMessage) (Facts, error) { return Facts{Engine: &keeper{}}, nil }))
 	case roleFaulty:
 		exitAfter(Serve(func(json.RawMessage) (Facts, error) { return Facts{}, errors.New("a decoy decodes\n\x1b[31m") }))
 	case roleSilent:

@@ -39,6 +39,7 @@ func Serve(open func(settings json.RawMessage) (Facts, error)) error {
 	said := hello{Backend: facts.Backend, Generation: facts.Generation}
 	if err == nil {
 		said.Writes = written(facts.Engine)
+		_, said.Keeps = facts.Engine.(transform.Keeper)
 		said.Contained, err = contain(s)
 	}
 	if err != nil {
@@ -90,13 +91,13 @@ func serve(conn *net.UnixConn, facts Facts) error {
 // received is a request with its source.
 type received struct {
 	request
-	shared int // descriptor
+	shared []int // descriptors
 }
 
-// receive reads a request and the descriptor that comes with its first bytes.
+// receive reads a request and the descriptors that come with its first bytes.
 func receive(conn *net.UnixConn) (r received, err error) {
 	var prefix [prefixBytes]byte
-	rights := make([]byte, unix.CmsgSpace(4))
+	rights := make([]byte, unix.CmsgSpace(4*maxShared))
 	n, _, _, _, err := conn.ReadMsgUnix(prefix[:], rights)
 	if err != nil {
 		return r, err
@@ -104,7 +105,7 @@ func receive(conn *net.UnixConn) (r received, err error) {
 	if n == 0 {
 		return r, io.EOF
 	}
-	if r.shared, err = descriptor(rights); err != nil {
+	if r.shared, err = passed(rights); err != nil {
 		return r, err
 	}
 	if _, err := io.ReadFull(conn, prefix[n:]); err != nil {
@@ -114,32 +115,36 @@ func receive(conn *net.UnixConn) (r received, err error) {
 	return r, err
 }
 
-func descriptor(rights []byte) (int, error) {
+// maxShared is how many descriptors come with a request.
+const maxShared = 2
+
+// passed returns the descriptors that came with a message.
+func passed(rights []byte) ([]int, error) {
 	messages, err := unix.ParseSocketControlMessage(rights)
 	if err != nil {
-		return -1, err
+		return nil, err
 	}
 	for _, m := range messages {
-		if fds, err := unix.ParseUnixRights(&m); err == nil && len(fds) == 1 {
-			return fds[0], nil
+		if fds, err := unix.ParseUnixRights(&m); err == nil && len(fds) > 0 {
+			return fds, nil
 		}
 	}
-	return -1, fmt.Errorf("%w: no source came with the request", errFrame)
+	return nil, fmt.Errorf("%w: no source came with the request", errFrame)
 }
 
 // answer renders one request. Its error ends the process.
 func answer(conn *net.UnixConn, facts Facts, r received) error {
-	source, detach, err := attach(r.shared, r.Size)
+	source, detach, err := attach(r.shared[0], r.Size)
 	if err != nil {
 		return err
 	}
-	picture, err := facts.Engine.Render(context.Background(), source, r.Spec)
+	picture, levels, err := r.render(facts.Engine, source)
 	var broken *transform.PanicError
 	if errors.As(err, &broken) {
 		// What a panic leaves behind nobody knows: the process ends as if C had failed.
 		return fmt.Errorf("%w\n%s", err, bytes.TrimSpace(broken.Stack))
 	}
-	said := reply{Seq: r.Seq}
+	said := reply{Seq: r.Seq, Levels: levels}
 	var body []byte
 	if err != nil {
 		said.Fault = pack(err)
@@ -160,4 +165,27 @@ func answer(conn *net.UnixConn, facts Facts, r received) error {
 		return err
 	}
 	return detach()
+}
+
+// render does what a request asks for; from is the source, or its levels.
+func (r received) render(engine transform.Engine, from []byte) (*transform.Picture, int, error) {
+	ctx := context.Background()
+	if r.Header == nil && r.Room == 0 {
+		picture, err := engine.Render(ctx, from, r.Spec)
+		return picture, 0, err
+	}
+	keeper, ok := engine.(transform.Keeper)
+	if !ok || r.Room > 0 && len(r.shared) != maxShared {
+		return nil, 0, fmt.Errorf("%w: levels for an engine that knows none", errFrame)
+	}
+	if r.Header != nil {
+		picture, err := keeper.RenderKept(ctx, *r.Header, from, r.Spec)
+		return picture, 0, err
+	}
+	memory, detach, err := attachRoom(r.shared[1], r.Room)
+	if err != nil {
+		return nil, 0, err
+	}
+	picture, levels, err := keeper.Keep(ctx, from, r.Spec, r.First, memory)
+	return picture, levels, errors.Join(err, detach())
 }

@@ -25,6 +25,10 @@ type Stats struct {
 	Quarantined int              // sources that get no renderer now
 	Refused     int64            // renders refused because of that
 	Muted       int64            // lines of children that were not logged, because there were too many
+
+	PyramidsRaised int64 // sources whose decoded levels were kept
+	PyramidRenders int64 // renders that started from kept levels
+	PyramidBytes   int64 // that kept levels take now
 }
 
 // Stats returns the counts. It may be called at any time.
@@ -36,6 +40,7 @@ func (p *Pool) Stats() Stats {
 	for why := crashed; why < stopped; why++ {
 		s.Ended[reasonNames[why]] = p.counts.ended[why].Load()
 	}
+	s.PyramidsRaised, s.PyramidRenders, s.PyramidBytes = p.pyramids.facts()
 	p.mu.Lock()
 	s.Children = len(p.children)
 	p.mu.Unlock()

@@ -89,8 +89,7 @@ func exact(t *testing.T, p photograph, width int) *image.NRGBA {
 	return decode(t, &transform.Picture{Body: saved, Format: transform.PNG, Width: img.Width(), Height: img.Height()})
 }
 
-// pipeline is a way to render that the fidelity table has a column for. A pyramid of decoded levels becomes one more row here,
-// and is then held against the first.
+// pipeline is a way to render that the fidelity table has a column for. Each is held against the first.
 type pipeline struct {
 	name   string
 	render func(source []byte, spec transform.Spec) (*transform.Picture, error)
@@ -100,7 +99,28 @@ func pipelines() []pipeline {
 	plain := func(source []byte, spec transform.Spec) (*transform.Picture, error) {
 		return engine.Render(context.Background(), source, spec)
 	}
-	return []pipeline{{"plain", plain}}
+	return []pipeline{{"plain", plain}, {"pyramid", fromPyramid}}
+}
+
+// fromPyramid renders from levels that another rendering has kept, from the first that is good for this one; where a pyramid is
+// of no use it renders as plain does.
+func fromPyramid(source []byte, spec transform.Spec) (*transform.Picture, error) {
+	header, err := engine.limits.ReadHeader(source)
+	if err != nil {
+		return nil, err
+	}
+	first, ok := transform.LevelOf(header, spec, engine.limits)
+	if !ok {
+		return engine.Render(context.Background(), source, spec)
+	}
+	memory := make([]byte, transform.KeptSize(header, 0))
+	// Half of them from the level itself, half from finer ones that were halved.
+	raised := transform.Spec{Format: transform.JPEG, Width: spec.Width}
+	_, kept, err := engine.Keep(context.Background(), source, raised, first*(spec.Width/2%2), memory)
+	if err != nil || kept == 0 {
+		return engine.Render(context.Background(), source, spec)
+	}
+	return engine.RenderKept(context.Background(), header, memory[:kept], spec)
 }
 
 // maxLoss is how much less similar to the reference a pipeline may be than the plain one.

@@ -70,10 +70,7 @@ func precise(img *libvips.Image, filter func() error) error {
 	if err := filter(); err != nil {
 		return err
 	}
-	if err := img.Round(libvips.OperationRoundRint); err != nil {
-		return malformed(err)
-	}
-	return malformedOrNil(img.Cast(libvips.BandFormatUshort, nil))
+	return whole(img, libvips.BandFormatUshort)
 }
 
 // weighted runs a filter on the picture's colours multiplied by their alpha, so that what is transparent does not bleed into
@@ -89,8 +86,8 @@ func weighted(img *libvips.Image, filter func() error) error {
 	if err := img.Premultiply(nil); err != nil {
 		return malformed(err)
 	}
-	if err := img.Cast(depth, nil); err != nil {
-		return malformed(err)
+	if err := whole(img, depth); err != nil {
+		return err
 	}
 	if err := filter(); err != nil {
 		return err
@@ -98,10 +95,16 @@ func weighted(img *libvips.Image, filter func() error) error {
 	if err := img.Unpremultiply(nil); err != nil {
 		return malformed(err)
 	}
-	if err := img.Cast(depth, nil); err != nil {
+	return whole(img, depth)
+}
+
+// whole rounds floats to the nearest numbers of a depth. A cast alone cuts them off, and what is nearly transparent would come
+// out darker.
+func whole(img *libvips.Image, depth libvips.BandFormat) error {
+	if err := img.Round(libvips.OperationRoundRint); err != nil {
 		return malformed(err)
 	}
-	return nil
+	return malformedOrNil(img.Cast(depth, nil))
 }
 
 // maxReduce is the factor from which a reduction is split: libvips' kernels end at about 330.

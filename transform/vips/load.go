@@ -74,7 +74,15 @@ func (r *render) load() error {
 	}
 	part := r.plan.crop.Size()
 	shrink := min(float64(part.X)/float64(r.plan.fitted.X), float64(part.Y)/float64(r.plan.fitted.Y)) / headroom
-	if err := decoders[r.header.Format](r, shrink); err != nil {
+	switch {
+	case r.kept != nil:
+		return r.useLevel(r.kept, shrink)
+	case r.raising != nil:
+		err = r.raise(shrink)
+	default:
+		err = decoders[r.header.Format](r, shrink)
+	}
+	if err != nil || r.raising != nil && len(r.raising.about.Levels) > 0 {
 		return err
 	}
 	// The plan sees to it; encoders of HEIF would write it into the file a second time.

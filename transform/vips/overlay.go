@@ -47,7 +47,7 @@ func (e *Engine) readOverlay(file []byte) (overlay, error) {
 		return overlay{}, err
 	}
 	spec := transform.Spec{Format: transform.PNG, Width: maxOverlay, Height: maxOverlay}
-	r, err := newRender(e.limits, file, header, spec, spec.Format)
+	r, err := newRender(e.limits, job{source: file, header: header, spec: spec}, spec.Format)
 	if err != nil {
 		return overlay{}, err
 	}

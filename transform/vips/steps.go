@@ -55,6 +55,11 @@ type render struct {
 	plan   plan
 
 	overlays map[string]overlay
+	raising  *pyramid // see job
+	kept     *pyramid
+
+	wide bool // more colours than sRGB's are kept where the result can hold them
+	p3   bool // and that is so: the picture is Display P3
 
 	image  *libvips.Image
 	frames int            // of the result; 1 for a still picture
@@ -63,8 +68,11 @@ type render struct {
 }
 
 // newRender works out which part of the source is wanted: a page, all frames, or the first of them.
-func newRender(limits transform.Limits, source []byte, h transform.Header, spec transform.Spec, format transform.Format) (*render, error) {
-	r := &render{limits: limits, source: source, header: h, spec: spec, format: format, frames: 1}
+func newRender(limits transform.Limits, j job, format transform.Format) (*render, error) {
+	h, spec := j.header, j.spec
+	r := &render{
+		limits: limits, source: j.source, header: h, spec: spec, format: format, frames: 1, raising: j.raise, kept: j.kept,
+	}
 	heif := h.Format == transform.HEIC || h.Format == transform.AVIF // whose decoder counts for itself
 	switch {
 	case spec.Page > 1 && limits.StillOnly(h):
@@ -72,7 +80,7 @@ func newRender(limits transform.Limits, source []byte, h transform.Header, spec 
 		return nil, fmt.Errorf("%w: of an animation as large as this only the first frame is shown", transform.ErrLimit)
 	case spec.Page > 0 && !heif:
 		var err error
-		if r.header, err = transform.ReadPage(source, h, spec.Page); err != nil {
+		if r.header, err = transform.ReadPage(j.source, h, spec.Page); err != nil {
 			return nil, err
 		}
 		return r, limits.CheckHeader(r.header)
@@ -122,6 +130,9 @@ func (r *render) settle() error {
 	pixels, err := r.image.WriteToMemory()
 	if err != nil {
 		return malformed(err)
+	}
+	if r.deep() {
+		return r.adoptDeep(pixels)
 	}
 	return r.adopt(pixels, r.image.Width(), r.image.Height(), r.image.Bands())
 }

@@ -20,8 +20,10 @@ import (
 type Config struct {
 	Limits   transform.Limits // Limits.Inputs switches optional source formats on
 	Effort   Effort
-	Baseline bool              // JPEG: write baseline files, not progressive ones
-	Overlays map[string][]byte // what watermarks may ask for: name (transform.IsOverlayName) and file, of any accepted type
+	Baseline bool // JPEG: write baseline files, not progressive ones
+	// WideGamut keeps colours beyond sRGB, as Display P3, where source and result can hold them.
+	WideGamut bool
+	Overlays  map[string][]byte // what watermarks may ask for: name (transform.IsOverlayName) and file, of any accepted type
 }
 
 // maxOutputSide is what WebP can hold, pixels (RFC 6386, section 9.1: fourteen bits).
@@ -35,6 +37,7 @@ type Engine struct {
 	writes   map[transform.Format]bool
 	// exactAVIF says that AVIF can be written without loss.
 	exactAVIF bool
+	wide      bool // see Config.WideGamut
 	overlays  map[string]overlay
 	marks     string // tells one set of overlays from another
 }
@@ -56,7 +59,7 @@ func New(c Config) (*Engine, error) {
 	if err := allowInputs(c.Limits.Inputs); err != nil {
 		return nil, err
 	}
-	e := &Engine{limits: c.Limits, effort: effort, baseline: c.Baseline}
+	e := &Engine{limits: c.Limits, effort: effort, baseline: c.Baseline, wide: c.WideGamut}
 	e.writes = e.probe()
 	e.exactAVIF = e.writes[transform.AVIF] && e.probeAVIF()
 	return e, e.readOverlays(c.Overlays)
@@ -66,33 +69,49 @@ func New(c Config) (*Engine, error) {
 func (e *Engine) Writes(f transform.Format) bool { return e.writes[f] }
 
 // Render implements transform.Engine. A source that ends early is rendered as far as it goes. ctx is looked at between steps.
-func (e *Engine) Render(ctx context.Context, source []byte, spec transform.Spec) (p *transform.Picture, err error) {
+func (e *Engine) Render(ctx context.Context, source []byte, spec transform.Spec) (*transform.Picture, error) {
+	header, err := e.check(source)
+	if err != nil {
+		return nil, err
+	}
+	return e.render(ctx, job{source: source, header: header, spec: spec})
+}
+
+// job is one rendering that is asked for.
+type job struct {
+	source []byte // nil with kept
+	header transform.Header
+	spec   transform.Spec
+	raise  *pyramid // what is decoded is to be kept in it; nil for nothing
+	kept   *pyramid // what was kept of the source; nil without
+}
+
+// render renders a source whose header is within the limits.
+func (e *Engine) render(ctx context.Context, j job) (p *transform.Picture, err error) {
 	// A fault in the binding costs this render, not the process.
 	defer func() {
 		if fault := recover(); fault != nil {
 			p, err = nil, &transform.PanicError{Value: fault, Stack: debug.Stack()}
 		}
 	}()
-	header, err := e.check(source)
-	if err != nil {
-		return nil, err
-	}
-	format, err := e.losslessFormat(e.outputFormat(header, spec.Format), spec)
-	if err := errors.Join(err, e.checkWatermark(spec.Watermark)); err != nil {
+	format, err := e.losslessFormat(e.outputFormat(j.header, j.spec.Format), j.spec)
+	if err := errors.Join(err, e.checkWatermark(j.spec.Watermark)); err != nil {
 		return nil, err
 	}
 	if !e.Writes(format) {
 		return nil, fmt.Errorf("%w: %s", transform.ErrFormat, format)
 	}
-	r, err := newRender(e.limits, source, header, spec, format)
+	r, err := newRender(e.limits, j, format)
 	if err != nil {
 		return nil, err
 	}
-	r.overlays = e.overlays
+	r.overlays, r.wide = e.overlays, e.wide
 	// C holds on to these bytes until the last step.
 	var pinner runtime.Pinner
-	pinner.Pin(&source[0])
 	defer pinner.Unpin()
+	for _, bytes := range j.memory() {
+		pinner.Pin(&bytes[0])
+	}
 	defer r.close()
 	if err := r.run(ctx); err != nil {
 		return nil, err
@@ -102,8 +121,21 @@ func (e *Engine) Render(ctx context.Context, source []byte, spec transform.Spec)
 		return nil, err
 	}
 	return &transform.Picture{
-		Body: r.orSource(body), Format: format, Width: r.image.Width(), Height: r.image.Height() / r.frames, Frames: r.frames, Source: header,
+		Body: r.orSource(body), Format: format, Width: r.image.Width(), Height: r.image.Height() / r.frames, Frames: r.frames, Source: j.header,
 	}, nil
+}
+
+// memory returns what C is given to read.
+func (j job) memory() (list [][]byte) {
+	for _, p := range []*pyramid{j.raise, j.kept} {
+		if p != nil {
+			list = append(list, p.memory)
+		}
+	}
+	if len(j.source) > 0 {
+		list = append(list, j.source)
+	}
+	return list
 }
 
 // check reads the source's header and holds it against the limits, before libvips sees a byte.
