@@ -21,22 +21,22 @@ const maxLevel = 7
 // leastKept is the size from which a source is worth keeping, pixels: below it decoding costs less than what surrounds it.
 const leastKept = 1 << 20
 
-// layered are the formats whose decoding can be spared. A drawing is decoded at the size of the result; of what is animated
-// each frame would have to be kept.
-var layered = NewFormatSet(JPEG, PNG, WebP, AVIF, HEIC, TIFF, BMP, JXL, JP2)
+// layered are the formats whose decoding can be spared. A drawing is decoded at the size of the result.
+var layered = NewFormatSet(JPEG, PNG, WebP, GIF, AVIF, HEIC, TIFF, BMP, JXL, JP2)
 
 // LevelOf returns the coarsest level of a source's pyramid that leaves a rendering twice its size on each side, as a decoder
 // that shrinks would. ok is false when a rendering has no use for a pyramid: results no smaller than the source, pages,
-// animations, drawings, sources that decode quickly, and trim, which looks at every pixel of the source.
+// results with frames, each of which would have to be kept, drawings, sources that decode quickly, and trim, which looks at
+// every pixel of the source.
 func LevelOf(h Header, s Spec, l Limits) (level int, ok bool) {
-	if !layered.Has(h.Format) || h.Frames > 1 || s.Page > 0 || s.Trim.Set || h.Width*h.Height < leastKept {
+	if !layered.Has(h.Format) || s.Page > 0 || s.Trim.Set || h.Width*h.Height < leastKept {
 		return 0, false
 	}
-	shrink := measure(h, s, l).shrink
-	if shrink*headroom <= 1 {
+	e := measure(h, s, l)
+	if e.frames > 1 || e.shrink*headroom <= 1 {
 		return 0, false
 	}
-	return LevelWithin(shrink), true
+	return LevelWithin(e.shrink), true
 }
 
 // LevelWithin returns the coarsest level that is shrunk by no more than shrink.

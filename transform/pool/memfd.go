@@ -28,13 +28,18 @@ func share(source []byte) (fd int, err error) {
 	return fd, nil
 }
 
-// attach maps what share made, for reading, and closes fd. The bytes are there until detach.
-func attach(fd int, size int64) (source []byte, detach func() error, err error) {
+// attach maps what share made, for reading, and closes fd. The bytes are there until detach. whole says that all of them will
+// be read, so that they are better mapped at once.
+func attach(fd int, size int64, whole bool) (source []byte, detach func() error, err error) {
 	defer func() { _ = unix.Close(fd) }() // a mapping outlives its descriptor
 	if size == 0 {
 		return nil, func() error { return nil }, nil
 	}
-	source, err = unix.Mmap(fd, 0, int(size), unix.PROT_READ, unix.MAP_PRIVATE|unix.MAP_POPULATE)
+	flags := unix.MAP_PRIVATE
+	if whole {
+		flags |= unix.MAP_POPULATE
+	}
+	source, err = unix.Mmap(fd, 0, int(size), unix.PROT_READ, flags)
 	if err != nil {
 		return nil, nil, fmt.Errorf("map source: %w", err)
 	}

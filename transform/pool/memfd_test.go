@@ -22,7 +22,7 @@ func TestShare(t *testing.T) {
 		if err := unix.Ftruncate(fd, int64(size)+1); !errors.Is(err, unix.EPERM) {
 			t.Errorf("%d bytes: the length was changed: %v", size, err)
 		}
-		got, detach, err := attach(fd, int64(size))
+		got, detach, err := attach(fd, int64(size), true)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -44,7 +44,7 @@ func BenchmarkShare(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		_, detach, err := attach(fd, int64(len(source)))
+		_, detach, err := attach(fd, int64(len(source)), true)
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -51,10 +51,12 @@ func (p *Pool) prepare(ctx context.Context, j *job) (settle func(levels int), er
 			return nil, err
 		}
 	}
-	if err := y.await(ctx, j.errand); err != nil {
-		return nil, err
+	for busy := true; busy; {
+		if err := y.await(ctx, j.errand); err != nil {
+			return nil, err
+		}
+		j.choice, busy = y.choose(j.errand)
 	}
-	j.choice = y.choose(j.errand)
 	j.room = 0
 	switch {
 	case j.kept != nil:

@@ -40,6 +40,10 @@ const maxInterests = 1024
 // recently is how long after a rendering another one of the same source counts as the second.
 const recently = 10 * time.Second
 
+// usualLevel is kept where coarser ones would do: what a decoder that shrinks spares beyond a half is little, as it has to read
+// all of the file anyway, and larger sizes of the same picture are likely to come.
+const usualLevel = 1
+
 // sourceKey names a source by its bytes. The hash is seeded at random, so that nobody can make a source that is taken for
 // another.
 type sourceKey struct {
@@ -128,16 +132,14 @@ func (y *pyramids) ready(e *errand) bool {
 	return ok && in.kept != nil && in.kept.first <= e.level
 }
 
-// await waits, before an errand takes a slot, for levels that another rendering is keeping. It returns when there is nothing
-// to wait for.
+// await waits, before an errand takes a slot, for levels that another rendering is keeping: be they too coarse, this one keeps
+// finer ones then, alone, instead of decoding beside others that do. It returns when there is nothing to wait for.
 func (y *pyramids) await(ctx context.Context, e *errand) error {
 	for {
 		y.mu.Lock()
 		var under *raising
 		if in, ok := y.sources.Peek(e.source); ok && (in.kept == nil || in.kept.first > e.level) {
-			if under = in.raising; under != nil && under.first > e.level {
-				under = nil
-			}
+			under = in.raising
 		}
 		y.mu.Unlock()
 		if under == nil {
@@ -157,25 +159,32 @@ type choice struct {
 	raising *raising
 }
 
-// choose decides that when a child is at hand. What is chosen is given back by release or finish.
-func (y *pyramids) choose(e *errand) choice {
+// choose decides that when a child is at hand. What is chosen is given back by release or finish. busy says that another
+// rendering has begun to keep levels meanwhile, and is to be waited for.
+func (y *pyramids) choose(e *errand) (c choice, busy bool) {
 	y.mu.Lock()
 	defer y.mu.Unlock()
 	in, ok := y.sources.Get(e.source)
 	if !ok || y.closed {
-		return choice{}
+		return choice{}, false
 	}
 	if in.kept != nil && in.kept.first <= e.level {
 		in.kept.users++
 		in.kept.used = y.now()
 		y.used++
-		return choice{kept: in.kept}
+		return choice{kept: in.kept}, false
 	}
 	second := len(in.waiting) > 1 || !in.last.IsZero() && y.now().Sub(in.last) < recently
 	if !second || in.refused || in.raising != nil {
-		return choice{}
+		return choice{}, in.raising != nil
 	}
-	first := e.level
+	in.raising = &raising{first: y.firstFor(e, in), fd: -1, done: make(chan struct{})}
+	return choice{raising: in.raising}, false
+}
+
+// firstFor returns the first level to keep for an errand and all that wait with it, with mu held.
+func (y *pyramids) firstFor(e *errand, in *interest) int {
+	first := min(e.level, usualLevel)
 	for other := range in.waiting {
 		first = min(first, other.level)
 	}
@@ -185,8 +194,7 @@ func (y *pyramids) choose(e *errand) choice {
 	if int64(keptSize(e.source, first)) > y.most {
 		first = e.level // which fits: expect has looked
 	}
-	in.raising = &raising{first: first, fd: -1, done: make(chan struct{})}
-	return choice{raising: in.raising}
+	return first
 }
 
 func keptSize(k sourceKey, first int) int {

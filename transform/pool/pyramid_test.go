@@ -213,7 +213,7 @@ func TestPyramidMemory(t *testing.T) {
 	keep := func(source string, size int) *errand {
 		e := y.expect([]byte(source), header, transform.Spec{Width: 500}, limits)
 		other := y.expect([]byte(source), header, transform.Spec{Width: 400}, limits)
-		c := y.choose(e)
+		c, _ := y.choose(e)
 		if c.raising == nil {
 			t.Fatalf("%s is not kept: %+v", source, c)
 		}
@@ -230,13 +230,14 @@ func TestPyramidMemory(t *testing.T) {
 	}
 	third := int(y.most / 3)
 	a, b, c := keep("a", third), keep("b", third), keep("c", third)
-	if chosen := y.choose(a); chosen.kept == nil { // a is used again: b is the oldest now
+	if chosen, _ := y.choose(a); chosen.kept == nil { // a is used again: b is the oldest now
 		t.Fatal("a is not there")
 	} else {
 		y.release(chosen.kept)
 	}
 	now = now.Add(time.Second)
-	used := y.choose(b).kept
+	chosen, _ := y.choose(b)
+	used := chosen.kept
 	d := keep("d", third)
 	if y.ready(c) || !y.ready(a) || !y.ready(b) || !y.ready(d) {
 		t.Errorf("a %v b %v c %v d %v; want c gone", y.ready(a), y.ready(b), y.ready(c), y.ready(d))
@@ -257,7 +258,7 @@ func TestPyramidMemory(t *testing.T) {
 		t.Error("levels stay open after their last use")
 	}
 	y.close()
-	if chosen := y.choose(a); chosen != (choice{}) {
+	if chosen, busy := y.choose(a); chosen != (choice{}) || busy {
 		t.Errorf("after close: %+v", chosen)
 	}
 }

@@ -134,7 +134,7 @@ func passed(rights []byte) ([]int, error) {
 
 // answer renders one request. Its error ends the process.
 func answer(conn *net.UnixConn, facts Facts, r received) error {
-	source, detach, err := attach(r.shared[0], r.Size)
+	source, detach, err := attach(r.shared[0], r.Size, r.Header == nil)
 	if err != nil {
 		return err
 	}

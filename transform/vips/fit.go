@@ -107,20 +107,23 @@ func whole(img *libvips.Image, depth libvips.BandFormat) error {
 	return malformedOrNil(img.Cast(depth, nil))
 }
 
-// maxReduce is the factor from which a reduction is split: libvips' kernels end at about 330.
-const maxReduce = 100
+// maxReduce is the largest factor of one reduction. libvips rounds the weights of its 8-bit kernels, and the more of them there
+// are, the farther their sum is from one: in one step from 4,000 pixels to 60 white comes out as 247.
+const maxReduce = 4
 
 // resize brings img to w x h: smaller by Lanczos3 alone, without the box filter that libvips can put before it (slower than
 // the vectorised kernel, and blunter), larger by bicubic interpolation.
 func resize(img *libvips.Image, w, h int) error {
 	x, y := float64(img.Width())/float64(w), float64(img.Height())/float64(h)
-	if x > 1 || y > 1 {
-		o := libvips.ReduceOptions{Kernel: libvips.KernelLanczos3}
-		if max(x, y) > maxReduce {
-			o.Gap = 8
+	for x > maxReduce || y > maxReduce {
+		if err := reduce(img, part(x), part(y)); err != nil {
+			return err
 		}
-		if err := img.Reduce(max(x, 1), max(y, 1), &o); err != nil {
-			return malformed(err)
+		x, y = float64(img.Width())/float64(w), float64(img.Height())/float64(h)
+	}
+	if x > 1 || y > 1 {
+		if err := reduce(img, max(x, 1), max(y, 1)); err != nil {
+			return err
 		}
 	}
 	if x < 1 || y < 1 {
@@ -133,4 +136,19 @@ func resize(img *libvips.Image, w, h int) error {
 		return fmt.Errorf("resized to %dx%d instead of %dx%d", img.Width(), img.Height(), w, h)
 	}
 	return nil
+}
+
+// part returns the factor of a reduction that others follow: what is left for them is at least two.
+func part(whole float64) float64 {
+	switch {
+	case whole > 2*maxReduce:
+		return maxReduce
+	case whole > maxReduce:
+		return 2
+	}
+	return 1
+}
+
+func reduce(img *libvips.Image, x, y float64) error {
+	return malformedOrNil(img.Reduce(x, y, &libvips.ReduceOptions{Kernel: libvips.KernelLanczos3}))
 }

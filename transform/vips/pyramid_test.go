@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"image"
+	"image/color"
 	"testing"
 
 	libvips "github.com/cshum/vipsgen/vips816"
@@ -40,13 +41,14 @@ func TestKeptRendersAlike(t *testing.T) {
 	list := map[string][]byte{
 		"jpeg": testimage.JPEG(original, 92), "turned jpeg": testimage.WithEXIF(testimage.JPEG(original, 92), 6),
 		"png": testimage.PNG(original), "bmp": b.Bytes(), "alpha": testimage.PNG(testimage.Alpha(1153, 911)),
-		"webp":       mustRender(t, testimage.PNG(original), transform.Spec{Format: transform.WebP, Quality: 90}).Body,
-		"avif":       mustRender(t, testimage.PNG(original), transform.Spec{Format: transform.AVIF, Quality: 80}).Body,
-		"grey":       mustRender(t, testimage.PNG(original), transform.Spec{Format: transform.JPEG, Gray: true}).Body,
-		"p3 jpeg":    remade(t, original, saveAs("p3", true)),
-		"cmyk jpeg":  remade(t, original, saveAs("cmyk", true)),
-		"p3 png":     remade(t, original, saveAs("p3", false)),
-		"bare cmyk ": remade(t, original, bareInks),
+		"webp":      mustRender(t, testimage.PNG(original), transform.Spec{Format: transform.WebP, Quality: 90}).Body,
+		"avif":      mustRender(t, testimage.PNG(original), transform.Spec{Format: transform.AVIF, Quality: 80}).Body,
+		"grey":      mustRender(t, testimage.PNG(original), transform.Spec{Format: transform.JPEG, Gray: true}).Body,
+		"p3 jpeg":   remade(t, original, saveAs("p3", true)),
+		"cmyk jpeg": remade(t, original, saveAs("cmyk", true)),
+		"p3 png":    remade(t, original, saveAs("p3", false)),
+		"bare cmyk": remade(t, original, bareInks),
+		"animation": testimage.GIF(testimage.Quadrants(1153, 911), testimage.Flat(1153, 911, color.NRGBA{R: 9, A: 255})),
 	}
 	specs := []transform.Spec{
 		{Width: 300}, {Width: 120}, {Width: 640}, {Width: 200, Height: 200, Fit: transform.FitCrop, Gravity: transform.North},
