@@ -12,13 +12,16 @@ ROUNDS   ?= 200
 # jemalloc gives memory back after a burst, which glibc's arenas do not; used where it is installed.
 JEMALLOC := $(shell ldconfig -p 2>/dev/null | awk '/libjemalloc\.so\.2/ { print $$NF; exit }')
 
-.PHONY: help run build test lint format fuzz crash trust bench toolchain testtools clean
+.PHONY: help run fleet build test lint format fuzz crash trust bench toolchain testtools clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: $(DECKLE) ## install what is missing, build, and serve with a demo picture on :8080 (operators: 127.0.0.1:8081)
 	@LD_PRELOAD=$(JEMALLOC) exec $(DECKLE) serve --demo
+
+fleet: $(DECKLE) testtools ## run three nodes, Redis and an S3 server with nginx in front on 127.0.0.1:8080, until Ctrl-C
+	@LD_PRELOAD=$(JEMALLOC) exec deploy/fleet/fleet.sh $(DECKLE) $(TOOLS)/versitygw
 
 build: $(DECKLE) ## install what is missing and build .tools/deckle
 

@@ -34,6 +34,9 @@ type Check struct {
 // Config says what the listener offers.
 type Config struct {
 	Grants   Granter
+	Purging  *Purging // optional: without it POST /purge is not there
+	Warmer   *Warmer  // optional: without it POST /warm is not there
+	Outbox   Outbox   // optional: without it /events is not there
 	APIKeys  []string // when empty every caller is let in; the wiring sees to it that only loopback can call then
 	Checks   []Check
 	Registry *prometheus.Registry
@@ -77,6 +80,13 @@ func (a *Admin) routes() http.Handler {
 	mux.HandleFunc("GET /probe/live", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, probe{Status: "ok"}) })
 	mux.HandleFunc("GET /probe/ready", a.ready)
 	mux.HandleFunc("POST /token", a.token) // looks for its key in the body too
+	if a.Purging != nil {
+		mux.Handle("POST /purge", a.guarded(http.HandlerFunc(a.purge)))
+	}
+	if a.Warmer != nil {
+		mux.Handle("POST /warm", a.guarded(http.HandlerFunc(a.warm)))
+	}
+	a.routeEvents(mux)
 	mux.Handle("GET /metrics", a.guarded(promhttp.HandlerFor(a.Registry, promhttp.HandlerOpts{})))
 	for path, handler := range map[string]http.HandlerFunc{
 		"/debug/pprof/": pprof.Index, "/debug/pprof/cmdline": pprof.Cmdline, "/debug/pprof/profile": pprof.Profile,

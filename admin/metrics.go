@@ -22,6 +22,7 @@ type Metrics struct {
 	bytes       prometheus.Counter
 	tierSeconds *prometheus.HistogramVec
 	tierErrors  *prometheus.CounterVec
+	tierCorrupt *prometheus.CounterVec
 	renders     *prometheus.CounterVec
 	renderTime  *prometheus.HistogramVec
 	fetches     *prometheus.CounterVec
@@ -51,6 +52,7 @@ func NewMetrics() *Metrics {
 		seconds:     histogram("deckle_request_seconds", "Time until an answer of the edge was ready to be sent, seconds.", "outcome"),
 		tierSeconds: histogram("deckle_tier_seconds", "Time of one call to a cache tier, seconds.", "tier", "op"),
 		tierErrors:  counter("deckle_tier_errors_total", "Calls to a cache tier that failed; a miss is no failure.", "tier", "op"),
+		tierCorrupt: counter("deckle_tier_corrupt_total", "Entries of a cache tier that were damaged, and dropped; each is a failed get as well.", "tier"),
 		renders:     counter("deckle_renders_total", "Renders by output format and result.", "format", "result"),
 		renderTime:  histogram("deckle_render_seconds", "Time of one render, waiting for a slot included, seconds.", "format"),
 		fetches:     counter("deckle_source_fetches_total", "Sources read for rendering, by result.", "result"),
@@ -61,7 +63,7 @@ func NewMetrics() *Metrics {
 		fetchTime: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "deckle_source_fetch_seconds", Help: "Time to read one source, seconds.", Buckets: latencies}),
 	}
-	m.Registry.MustRegister(m.requests, m.seconds, m.bytes, m.tierSeconds, m.tierErrors, m.renders, m.renderTime,
+	m.Registry.MustRegister(m.requests, m.seconds, m.bytes, m.tierSeconds, m.tierErrors, m.tierCorrupt, m.renders, m.renderTime,
 		m.fetches, m.fetchBytes, m.fetchTime, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
@@ -126,6 +128,9 @@ func (m *Metrics) Tier(tier, op string, took time.Duration, err error) {
 	found.Observe(took.Seconds())
 	if err != nil && !errors.Is(err, cache.ErrMiss) && !errors.Is(err, cache.ErrTooLarge) {
 		m.tierErrors.WithLabelValues(tier, op).Inc()
+	}
+	if errors.Is(err, cache.ErrCorrupt) {
+		m.tierCorrupt.WithLabelValues(tier).Inc()
 	}
 }
 

@@ -41,7 +41,7 @@ run() {
 serve logged
 run hit "deckle=$base,urls=plain,pid=$pid" --workload hit --floor --connections 32
 stop
-serve quiet --access-log errors
+serve quiet --access-log errors --source-budget off # misses are new sizes of one picture
 run hit-errors-logged "deckle=$base,urls=plain,pid=$pid" --workload hit --floor --connections 32
 run hit-open "deckle=$base,urls=plain,pid=$pid" --workload hit --loop open --rate 2000 --connections 32
 for format in jpg png webp avif; do

@@ -17,11 +17,13 @@ const (
 	breakerFailures = 5
 	breakerPause    = time.Second
 	breakerJitter   = 0.1 // of the pause
+	// probeTimeout bounds the one call that is let through: others are refused as long as it runs, though the tier may be back.
+	probeTimeout = time.Second
 )
 
 // Breaker is a Tier in front of one that can fail. After five failures within a window it answers ErrOpen at once, and tries
-// the tier again with one call a second until one succeeds. Misses, refusals of large entries and corrupt entries are
-// answers, not failures; what a caller cut short says nothing about the tier. Purges are always passed on: skipping one would
+// the tier again with one call a second until one succeeds within a second. Misses, refusals and corrupt entries are answers,
+// not failures; what a caller cut short says nothing about the tier. Purges are always passed on: skipping one would
 // leave what should be gone.
 type Breaker struct {
 	tier    Tier
@@ -43,7 +45,7 @@ func NewBreaker(tier Tier, window time.Duration) *Breaker {
 
 // Get passes on or answers ErrOpen.
 func (b *Breaker) Get(ctx context.Context, k Key) (e *Entry, err error) {
-	err = b.call(ctx, func() error {
+	err = b.call(ctx, func(ctx context.Context) error {
 		e, err = b.tier.Get(ctx, k)
 		return err
 	})
@@ -52,22 +54,33 @@ func (b *Breaker) Get(ctx context.Context, k Key) (e *Entry, err error) {
 
 // Set passes on or answers ErrOpen.
 func (b *Breaker) Set(ctx context.Context, k Key, e *Entry) error {
-	return b.call(ctx, func() error { return b.tier.Set(ctx, k, e) })
+	return b.call(ctx, func(ctx context.Context) error { return b.tier.Set(ctx, k, e) })
 }
 
 // Purge passes on.
 func (b *Breaker) Purge(ctx context.Context, source string) error { return b.tier.Purge(ctx, source) }
 
-func (b *Breaker) call(ctx context.Context, do func() error) error {
+func (b *Breaker) call(ctx context.Context, do func(context.Context) error) error {
 	if !b.circuit.TryAcquirePermit() {
 		return ErrOpen
 	}
-	err := do()
+	within := ctx
+	if b.circuit.IsHalfOpen() {
+		var cancel context.CancelFunc
+		within, cancel = context.WithTimeout(ctx, probeTimeout)
+		defer cancel()
+	}
+	err := do(within)
 	switch {
-	case err == nil, errors.Is(err, ErrMiss), errors.Is(err, ErrTooLarge), errors.Is(err, ErrCorrupt):
+	case answered(err):
 		b.circuit.RecordSuccess()
 	case ctx.Err() == nil, b.circuit.IsHalfOpen(): // a probe that is cut short must give its permit back
 		b.circuit.RecordFailure()
 	}
 	return err
+}
+
+// answered tells what a tier that is well may say.
+func answered(err error) bool {
+	return err == nil || errors.Is(err, ErrMiss) || errors.Is(err, ErrTooLarge) || errors.Is(err, ErrRefused) || errors.Is(err, ErrCorrupt)
 }

@@ -20,6 +20,9 @@ var ErrCorrupt = errors.New("cache: corrupt entry")
 // ErrTooLarge says that a tier does not take entries of this size. Such an entry is skipped, which is not a fault.
 var ErrTooLarge = errors.New("cache: entry too large for the tier")
 
+// ErrRefused says that a tier which is well does not take the entry for now: it is full, or it may only be read.
+var ErrRefused = errors.New("cache: tier takes no entries now")
+
 // Key names one finished picture.
 type Key struct {
 	Source  string // the source's id

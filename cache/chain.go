@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -20,8 +21,9 @@ const (
 
 // Layer is a tier under the name that outcomes and metrics call it by.
 type Layer struct {
-	Name string
-	Tier Tier
+	Name   string
+	Tier   Tier
+	Shared bool // other nodes see what it holds
 }
 
 // Config says what a Chain is made of. Zero values stand for the defaults.
@@ -37,7 +39,8 @@ type Config struct {
 	// Writers is how many entries are written to one layer at the same time.
 	Writers int
 	// Observe, if set, is told of every call to a tier: op is "get", "set" or "purge"; err is nil, ErrMiss, ErrCorrupt,
-	// ErrTooLarge, ErrBacklog for a write that was dropped, or what went wrong. It must be quick and safe for concurrent use.
+	// ErrTooLarge, ErrRefused, ErrBacklog for a write that was dropped, or what went wrong. A write that waits for a tier which
+	// answers ErrOpen is told of at its end. It must be quick and safe for concurrent use.
 	Observe func(tier, op string, took time.Duration, err error)
 }
 
@@ -58,8 +61,12 @@ type Chain struct {
 	closed  bool
 	flights map[Key]*flight                 // that requests may join: running, or just landed
 	live    map[string]map[*flight]struct{} // by source: that may still write to a tier
-	purging map[string]int                  // by source: calls of Purge under way
+	purging []*held                         // what may not be stored now
 	landed  landed
+
+	refreshing map[Key]struct{} // guarded by mu
+	marks      atomic.Pointer[marks]
+	keeping    sync.Mutex // held while marks are read from and written to tiers
 }
 
 // NewChain returns a chain that works until Close.
@@ -72,7 +79,7 @@ func NewChain(cfg Config) *Chain {
 		drained:     make(chan struct{}),
 		flights:     make(map[Key]*flight),
 		live:        make(map[string]map[*flight]struct{}),
-		purging:     make(map[string]int),
+		refreshing:  make(map[Key]struct{}),
 	}
 	if c.observe == nil {
 		c.observe = func(string, string, time.Duration, error) {}
@@ -81,7 +88,7 @@ func NewChain(cfg Config) *Chain {
 	c.landed.init(c.expire)
 	backlog := positive(cfg.Backlog, DefaultBacklog) / int64(max(1, len(c.layers)-1))
 	for i := 1; i < len(c.layers); i++ {
-		c.writers[i] = newWriter(backlog, positive(cfg.Writers, DefaultWriters), func(j job) { c.write(i, j) })
+		c.writers[i] = newWriter(backlog, positive(cfg.Writers, DefaultWriters), func(j job, last bool) bool { return c.write(i, j, last) })
 	}
 	return c
 }

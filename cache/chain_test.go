@@ -178,12 +178,65 @@ func TestBacklogIsBounded(t *testing.T) {
 		close(stuck)
 		closeChain(t, chain)
 		for i := range 2 * fits {
-			if got, want := s3.holds(cache.Key{Source: fmt.Sprint(i)}), i < fits; got != want {
+			underWay, newest := i == 0, i > fits
+			if got, want := s3.holds(cache.Key{Source: fmt.Sprint(i)}), underWay || newest; got != want {
 				t.Errorf("entry %d held: %v, want %v", i, got, want)
 			}
 		}
 		if got := chain.Stats().Backlog; got != 0 {
 			t.Errorf("backlog of a closed chain: %d bytes", got)
+		}
+	})
+}
+
+// TestWritesOutlastAnOutage has a tier rest for ten seconds. What fits the backlog is written afterwards, by few questions.
+func TestWritesOutlastAnOutage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		chain, _, _, s3 := three(cache.Config{Writers: 1})
+		s3.onSet = always(cache.ErrOpen)
+		for i := range 10 {
+			if _, _, err := chain.Get(t.Context(), cache.Key{Source: fmt.Sprint(i)}, fillWith(cachetest.Entry("x", 10))); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(10 * time.Second) // in the bubble's time
+		if err := chain.Purge(t.Context(), "3"); err != nil {
+			t.Fatal(err)
+		}
+		if _, sets := s3.counts(); sets > 50 {
+			t.Errorf("the resting tier was asked %d times in ten seconds", sets)
+		}
+		s3.mu.Lock()
+		s3.onSet = nil
+		s3.mu.Unlock()
+		time.Sleep(time.Second)
+		for i := range 10 {
+			if got, want := s3.holds(cache.Key{Source: fmt.Sprint(i)}), i != 3; got != want {
+				t.Errorf("entry %d held: %v, want %v", i, got, want)
+			}
+		}
+		if got := chain.Stats(); got != (cache.Stats{}) {
+			t.Errorf("stats after the outage: %+v", got)
+		}
+		closeChain(t, chain)
+	})
+}
+
+// TestCloseDoesNotWaitForARestingTier: each write that waits is tried once more.
+func TestCloseDoesNotWaitForARestingTier(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		chain, _, _, s3 := three(cache.Config{Writers: 1})
+		s3.onSet = always(cache.ErrOpen)
+		for i := range 10 {
+			if _, _, err := chain.Get(t.Context(), cache.Key{Source: fmt.Sprint(i)}, fillWith(cachetest.Entry("x", 10))); err != nil {
+				t.Fatal(err)
+			}
+		}
+		synctest.Wait()
+		begin := time.Now()
+		closeChain(t, chain)
+		if took := time.Since(begin); took > 0 {
+			t.Errorf("Close took %v", took)
 		}
 	})
 }

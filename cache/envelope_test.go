@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"math/rand/v2"
+	"os"
 	"testing"
 	"time"
 
@@ -35,6 +37,32 @@ func TestEnvelopeFindsEveryFlippedBit(t *testing.T) {
 		t.Fatal(err)
 	}
 	cachetest.Equal(t, e, entry)
+}
+
+// TestEnvelopeFindsFlips flips one to eight bits of entries of many sizes, a hundred thousand times in the long form.
+func TestEnvelopeFindsFlips(t *testing.T) {
+	rounds := 10_000
+	if os.Getenv("DECKLE_FAULTS_LONG") != "" {
+		rounds = 100_000
+	}
+	dice := rand.New(rand.NewPCG(1, 2))
+	missed := 0
+	for round := range rounds {
+		data := cache.Encode(key, cachetest.Entry("x", dice.IntN(20_000)))
+		whole := bytes.Clone(data)
+		for range 1 + round%8 {
+			data[dice.IntN(len(data))] ^= 1 << dice.IntN(8)
+		}
+		if bytes.Equal(data, whole) {
+			continue // one bit was flipped twice
+		}
+		if _, err := cache.Decode(key, data); !errors.Is(err, cache.ErrCorrupt) {
+			missed++
+		}
+	}
+	if missed > 0 {
+		t.Errorf("%d of %d damaged entries were not noticed", missed, rounds)
+	}
 }
 
 func TestEnvelopeKnowsItsKey(t *testing.T) {

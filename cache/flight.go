@@ -25,6 +25,7 @@ type flight struct {
 	key    Key
 	ctx    context.Context // ends at FillTimeout, when the last request left, or when Close gave up
 	cancel context.CancelFunc
+	anew   bool          // the layers are not asked
 	done   chan struct{} // closed when the three results below are final
 
 	entry *Entry
@@ -83,7 +84,7 @@ func (c *Chain) leaveVisit(f *flight) {
 
 // begin makes a flight, with mu held.
 func (c *Chain) begin(ctx context.Context, k Key) *flight {
-	f := &flight{key: k, done: make(chan struct{}), refs: 1, purged: c.purging[k.Source] > 0}
+	f := &flight{key: k, done: make(chan struct{}), refs: 1, purged: c.isHeld(k.Source)}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.fillTimeout)
 	forget := context.AfterFunc(c.base, cancel)
 	f.ctx, f.cancel = ctx, func() { forget(); cancel() }
@@ -172,7 +173,10 @@ func (c *Chain) fetch(f *flight, fill Fill) (e *Entry, err error) {
 			e, err = nil, &PanicError{Value: value, Stack: debug.Stack()}
 		}
 	}()
-	e, level := c.descend(f.ctx, f.key, &f.out)
+	level := len(c.layers)
+	if !f.anew {
+		e, level = c.descend(f.ctx, f.key, &f.out)
+	}
 	if e == nil {
 		if e, err = f.fill(fill); err != nil {
 			return nil, err
@@ -204,6 +208,9 @@ func (c *Chain) land(f *flight) {
 	defer c.mu.Unlock()
 	f.over, f.landed = true, time.Now()
 	close(f.done)
+	if f.anew {
+		c.adopt(f)
+	}
 	if c.flights[f.key] == f {
 		if f.err != nil || f.purged || c.closed || !c.landed.keep(f, c.forget) {
 			delete(c.flights, f.key)

@@ -10,36 +10,45 @@ import (
 // ErrBacklog says that a write behind an answer was dropped because too many bytes were waiting already.
 var ErrBacklog = errors.New("cache: backlog of writes is full")
 
-// writeTimeout bounds one write behind an answer, for a tier that sets itself no deadline.
-const writeTimeout = 30 * time.Second
+const (
+	// writeTimeout bounds one write behind an answer, for a tier that sets itself no deadline.
+	writeTimeout = 30 * time.Second
+	// restPause is how often a write asks whether a tier that answers ErrOpen is back: a few times for each of its probes.
+	restPause = 250 * time.Millisecond
+)
 
 // copyUp stores what a flight found or made in all layers above level: in the first at once, in the others behind the answer.
 func (c *Chain) copyUp(f *flight, e *Entry, level int) {
 	for i := range level {
 		j := job{flight: f, entry: e}
 		if i == 0 {
-			c.write(0, j)
-		} else if err := c.writeLater(i, j); err != nil {
-			c.observe(c.layers[i].Name, "set", 0, err)
+			c.write(0, j, true)
+			continue
+		}
+		for range c.writeLater(i, j) {
+			c.observe(c.layers[i].Name, "set", 0, ErrBacklog)
 		}
 	}
 }
 
-func (c *Chain) writeLater(i int, j job) error {
+// writeLater queues a write and returns how many writes are dropped for it.
+func (c *Chain) writeLater(i int, j job) (dropped int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if j.flight.purged {
-		return nil
+		return 0
 	}
-	if !c.writers[i].add(j) {
-		return ErrBacklog
+	j.flight.refs++
+	gone := c.writers[i].add(j)
+	for _, job := range gone {
+		c.release(job.flight)
 	}
-	j.flight.refs++ // before a worker can release it, which takes mu
-	return nil
+	return len(gone)
 }
 
-// write stores an entry in one layer, unless its source was purged meanwhile or Close gave up.
-func (c *Chain) write(i int, j job) {
+// write stores an entry in one layer, unless its source was purged meanwhile or Close gave up. It returns false when the tier
+// rests and the write is to be tried again, which it is not if this is its last chance.
+func (c *Chain) write(i int, j job, last bool) (done bool) {
 	c.mu.Lock()
 	store := !j.flight.purged && c.base.Err() == nil
 	if store {
@@ -47,16 +56,22 @@ func (c *Chain) write(i int, j job) {
 	}
 	c.mu.Unlock()
 	if store {
-		c.set(i, j)
+		start := time.Now()
+		err := c.set(i, j)
+		if errors.Is(err, ErrOpen) && !last {
+			return false
+		}
+		c.observe(c.layers[i].Name, "set", time.Since(start), err)
 	}
 	if i > 0 {
 		c.mu.Lock()
 		c.release(j.flight)
 		c.mu.Unlock()
 	}
+	return true
 }
 
-func (c *Chain) set(i int, j job) {
+func (c *Chain) set(i int, j job) error {
 	defer func() { // deferred, because a panic in the first layer is recovered, and Purge waits for the end of writes
 		c.mu.Lock()
 		defer c.mu.Unlock()
@@ -68,9 +83,7 @@ func (c *Chain) set(i int, j job) {
 	}()
 	ctx, cancel := context.WithTimeout(c.base, writeTimeout)
 	defer cancel()
-	start := time.Now()
-	err := c.layers[i].Tier.Set(ctx, j.flight.key, j.entry)
-	c.observe(c.layers[i].Name, "set", time.Since(start), err)
+	return c.layers[i].Tier.Set(ctx, j.flight.key, j.entry)
 }
 
 // job is an entry to be written.
@@ -79,12 +92,14 @@ type job struct {
 	entry  *Entry
 }
 
-// writer works off a bounded backlog of writes to one layer. When it is full, new ones are dropped: the entries are the ones
-// that will be asked for next anyway, and the older ones have waited their time.
+// writer works off a bounded backlog of writes to one layer. When it is full, the writes that have waited longest are dropped:
+// the layer has been away for as long, and what was asked for last is what will be asked for next. While the layer answers
+// ErrOpen the writes wait, so that a short outage loses none.
 type writer struct {
-	limit int64 // bytes
-	do    func(job)
-	done  sync.WaitGroup
+	limit  int64 // bytes
+	do     func(j job, last bool) (done bool)
+	ending chan struct{} // closed with closed
+	done   sync.WaitGroup
 
 	mu      sync.Mutex
 	changed *sync.Cond
@@ -94,8 +109,8 @@ type writer struct {
 	closed  bool
 }
 
-func newWriter(limit int64, workers int, do func(job)) *writer {
-	w := &writer{limit: limit, do: do}
+func newWriter(limit int64, workers int, do func(j job, last bool) bool) *writer {
+	w := &writer{limit: limit, do: do, ending: make(chan struct{})}
 	w.changed = sync.NewCond(&w.mu)
 	for range workers {
 		w.done.Go(w.work)
@@ -103,18 +118,32 @@ func newWriter(limit int64, workers int, do func(job)) *writer {
 	return w
 }
 
-// add queues j, or drops it and returns false.
-func (w *writer) add(j job) bool {
+// add queues j and returns the jobs that are dropped for it. That is j itself when the writes under way alone leave it no room.
+func (w *writer) add(j job) (dropped []job) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if size := j.entry.Size(); w.closed || w.bytes+size > w.limit {
-		w.dropped++
-		return false
+	size := j.entry.Size()
+	for w.bytes+size > w.limit && len(w.queue) > 0 {
+		oldest := w.pop()
+		w.bytes -= oldest.entry.Size()
+		dropped = append(dropped, oldest)
 	}
-	w.bytes += j.entry.Size()
-	w.queue = append(w.queue, j)
-	w.changed.Signal()
-	return true
+	if w.closed || w.bytes+size > w.limit {
+		dropped = append(dropped, j)
+	} else {
+		w.bytes += size
+		w.queue = append(w.queue, j)
+		w.changed.Signal()
+	}
+	w.dropped += uint64(len(dropped))
+	return dropped
+}
+
+func (w *writer) pop() job {
+	j := w.queue[0]
+	w.queue[0] = job{} // the array lives on below the slice
+	w.queue = w.queue[1:]
+	return j
 }
 
 func (w *writer) work() {
@@ -123,10 +152,24 @@ func (w *writer) work() {
 		if !ok {
 			return
 		}
-		w.do(j)
+		for last := false; !w.do(j, last); {
+			last = w.rest()
+		}
 		w.mu.Lock()
 		w.bytes -= j.entry.Size()
 		w.mu.Unlock()
+	}
+}
+
+// rest waits before the next try. It tells whether that is the last, because the writer was closed.
+func (w *writer) rest() (last bool) {
+	timer := time.NewTimer(restPause)
+	defer timer.Stop()
+	select {
+	case <-w.ending:
+		return true
+	case <-timer.C:
+		return false
 	}
 }
 
@@ -140,10 +183,7 @@ func (w *writer) next() (job, bool) {
 		}
 		w.changed.Wait()
 	}
-	j := w.queue[0]
-	w.queue[0] = job{} // the array lives on below the slice
-	w.queue = w.queue[1:]
-	return j, true
+	return w.pop(), true
 }
 
 // close lets the workers end after the queue; wait returns when they have.
@@ -151,6 +191,7 @@ func (w *writer) close() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.closed = true
+	close(w.ending)
 	w.changed.Broadcast()
 }
 

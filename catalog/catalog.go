@@ -41,8 +41,9 @@ const (
 // Catalog keeps records and grants. Methods are safe for concurrent use and stop when ctx ends; a fault of the database is an
 // error that wraps ErrUnavailable.
 type Catalog struct {
-	write *sql.DB
-	read  *sql.DB
+	write  *sql.DB
+	read   *sql.DB
+	outbox outbox
 }
 
 // New brings the schema up to date and returns the catalog. write must begin its transactions as writers and read must see
@@ -102,7 +103,11 @@ func (c *Catalog) transact(ctx context.Context, do func(context.Context, *sql.Tx
 	if err := do(ctx, tx); err != nil {
 		return errors.Join(err, tx.Rollback())
 	}
-	return tx.Commit()
+	if err := tx.Commit(); err != nil {
+		return err
+	}
+	c.committed()
+	return nil
 }
 
 // fault labels an error of the database; nil and this package's own verdicts pass as they are.

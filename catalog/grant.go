@@ -128,7 +128,8 @@ func (c *Catalog) Release(ctx context.Context, g Grant) error {
 // Finish writes r, the record of what was uploaded, and marks g used, both or neither; it returns the record as it now stands.
 // upload, not empty, names what was uploaded, so that a repetition can be told from another upload. The record's Created is not
 // read. It answers ErrUsed when the claim is no longer g's, and ErrExists when the id has a record and g does not replace.
-func (c *Catalog) Finish(ctx context.Context, g Grant, r Record, upload string) (Record, error) {
+// The events that announce makes of the record as it now stands are appended with it, or not at all.
+func (c *Catalog) Finish(ctx context.Context, g Grant, r Record, upload string, announce ...func(Record) []Event) (Record, error) {
 	err := c.transact(ctx, func(ctx context.Context, tx *sql.Tx) (err error) {
 		if r, err = put(ctx, tx, r, g.Replace); err != nil {
 			return err
@@ -140,7 +141,15 @@ func (c *Catalog) Finish(ctx context.Context, g Grant, r Record, upload string) 
 		result, err := tx.ExecContext(ctx, `UPDATE grants SET claimed_until = 0, used = $1, upload = $2, receipt = $3
 			WHERE token_hash = $4 AND attempt = $5 AND used = 0`,
 			millis(r.Updated), upload, string(receipt), g.TokenHash, g.Attempt)
-		return orElse(result, err, fmt.Errorf("%w: the claim ran out", ErrUsed))
+		if err := orElse(result, err, fmt.Errorf("%w: the claim ran out", ErrUsed)); err != nil {
+			return err
+		}
+		for _, events := range announce {
+			if err := c.appendEvents(ctx, tx, events(r)); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 	if err != nil {
 		return Record{}, fault("finish upload", err)

@@ -48,7 +48,7 @@ func (s *Service) commit(ctx context.Context, g catalog.Grant, p picture, finger
 	record, err := s.config.Catalog.Finish(ctx, g, catalog.Record{
 		ID: g.ID, Version: info.Version, SHA256: p.sha256, Bytes: p.bytes,
 		Format: p.format.String(), Width: p.width, Height: p.height, Updated: s.config.Now(),
-	}, fingerprint)
+	}, fingerprint, announceUpload)
 	return info, record, err
 }
 

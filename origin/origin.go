@@ -31,6 +31,7 @@ type Info struct {
 	Version  string    // opaque; differs whenever the bytes differ; [0-9A-Za-z_-]{1,64}
 	Size     int64     // bytes; -1 when an upstream does not say
 	Modified time.Time // whole seconds; zero when unknown
+	Stale    bool      // the store cannot be asked now: this is what it said before
 }
 
 // Range asks for part of a source: Length bytes from Offset, or all from Offset when Length is 0.

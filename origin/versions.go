@@ -172,6 +172,7 @@ func (r remembered) answer() (Info, error) {
 	if r.missing {
 		return Info{}, ErrNotFound
 	}
+	r.info.Stale = !r.failed.IsZero()
 	return r.info, nil
 }
 
@@ -212,6 +213,7 @@ func (v *Versions) judge(known remembered, ok bool, now time.Time) verdict {
 // fallback answers from memory when the store could not be asked.
 func (v *Versions) fallback(known remembered, ok bool, now time.Time, err error) (Info, error) {
 	if ok && !known.missing && unanswered(err) && now.Sub(known.at) < v.config.IfError {
+		known.info.Stale = true
 		return known.info, nil
 	}
 	return Info{}, err

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"deckle/cache"
+	"deckle/signature"
 	"deckle/transform"
 
 	"github.com/valyala/fasthttp"
@@ -25,7 +26,11 @@ type Access struct {
 	Outcome cache.Outcome
 	Cause   error // what the client is not told
 
+	asked   asked
+	proof   *signature.Proof // that the request is signed; nil when it need not be
+	vary    []byte           // the request headers that the answer depends on; empty for none
 	begin   time.Time
+	stale   bool          // the source could not be asked about
 	fetch   time.Duration // reading the source, where this request did that
 	render  time.Duration // waiting for a slot and rendering, likewise
 	scratch [192]byte     // where header values are put together
@@ -37,6 +42,7 @@ const (
 	fromRender   = "render"   // rendered for this request
 	fromOriginal = "original" // the stored source itself
 	fromFresh    = "fresh"    // the viewer's own copy, by validator
+	fromPublic   = "public"   // a redirect to the public copy
 )
 
 // maxLoggedPath bounds what a log line repeats of a path, bytes.
@@ -67,6 +73,7 @@ func method(ctx *fasthttp.RequestCtx) string {
 // finish writes the access line and tells the observer. It runs after the answer is complete and before it is sent.
 func (p *Proxy) finish(ctx *fasthttp.RequestCtx, a *Access) {
 	defer accesses.Put(a)
+	p.endWithSignature(ctx, a)
 	a.Status, a.Took = ctx.Response.StatusCode(), time.Since(a.begin)
 	if a.Bytes == 0 && !ctx.Response.IsBodyStream() { // Body would read a stream
 		a.Bytes = len(ctx.Response.Body())

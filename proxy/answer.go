@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"strconv"
-	"strings"
 	"time"
 
 	"deckle/cache"
@@ -23,77 +22,37 @@ func etag(k cache.Key) string {
 	return `"` + strconv.FormatUint(d.Sum64(), 36) + `"`
 }
 
-// picture writes a variant.
-func (p *Proxy) picture(ctx *fasthttp.RequestCtx, a *Access, r Request, e *cache.Entry) {
+// picture writes a variant, or the part of it that a Range asks for.
+func (p *Proxy) picture(ctx *fasthttp.RequestCtx, a *Access, n *naming, e *cache.Entry) error {
+	body := e.Body
+	part, partial, err := wantedPart(ctx, a, n, int64(len(body)))
+	if err != nil {
+		p.unsatisfiable(ctx, a, int64(len(body)), err)
+		return nil
+	}
+	if partial {
+		body = body[part.Offset : part.Offset+part.Length]
+		partially(ctx, part, int64(len(e.Body)))
+	}
 	h := &ctx.Response.Header
 	h.SetContentType(e.ContentType)
-	p.validators(h, r, e.ETag, e.Modified)
+	h.SetCanonical(headerRanges, valueBytes)
+	p.validators(h, n)
 	h.SetCanonical(headerCacheStatus, cacheStatus(a.scratch[:0], a))
 	h.SetCanonical(headerServerTiming, serverTiming(a.scratch[:0], a))
-	ctx.Response.SetBodyRaw(e.Body) // shared, and only read
+	ctx.Response.SetBodyRaw(body) // shared, and only read
+	return nil
 }
 
-// Names of headers that every picture carries, in the form that fasthttp writes, so that it need not make it each time.
-var (
-	headerCacheStatus  = []byte("Cache-Status")
-	headerServerTiming = []byte("Server-Timing")
-)
-
-// conditional tells whether the viewer has a copy to compare.
-func conditional(ctx *fasthttp.RequestCtx) bool {
-	h := &ctx.Request.Header
-	return len(h.Peek(fasthttp.HeaderIfNoneMatch)) > 0 || len(h.Peek(fasthttp.HeaderIfModifiedSince)) > 0
-}
-
-// validators sets what lets a viewer keep and re-validate an answer.
-func (p *Proxy) validators(h *fasthttp.ResponseHeader, r Request, tag string, modified time.Time) {
-	h.Set(fasthttp.HeaderETag, tag)
-	if !modified.IsZero() {
-		h.SetLastModified(modified)
+// validators sets what lets a viewer keep and re-validate an answer: the same for a 200, a 206 and a 304 (RFC 9110 section
+// 15.4.5).
+func (p *Proxy) validators(h *fasthttp.ResponseHeader, n *naming) {
+	h.SetCanonical(headerETag, n.tag)
+	if len(n.date) > 0 {
+		h.SetCanonical(headerModified, n.date)
 	}
-	if r.Versioned {
-		h.Set(fasthttp.HeaderCacheControl, "public, max-age=31536000, immutable")
-		return
-	}
-	h.Set(fasthttp.HeaderCacheControl, p.maxAge)
-}
-
-// maxAge is the Cache-Control of an answer that may change.
-func maxAge(d time.Duration) string {
-	return "public, max-age=" + strconv.FormatInt(int64(d/time.Second), 10)
-}
-
-// notModified answers 304 with what a 200 would say of caching (RFC 9110 section 15.4.5).
-func (p *Proxy) notModified(ctx *fasthttp.RequestCtx, r Request, tag string, modified time.Time) {
-	p.validators(&ctx.Response.Header, r, tag, modified)
-	ctx.Response.Header.Set("Cache-Status", "Deckle; hit; detail=validator")
-	ctx.SetStatusCode(fasthttp.StatusNotModified)
-}
-
-// fresh tells whether the viewer's own copy is current: If-None-Match, else If-Modified-Since (RFC 9110 section 13.2.2).
-func (p *Proxy) fresh(ctx *fasthttp.RequestCtx, tag string, modified time.Time) bool {
-	if match := ctx.Request.Header.Peek(fasthttp.HeaderIfNoneMatch); len(match) > 0 {
-		return matches(string(match), tag)
-	}
-	since := ctx.Request.Header.Peek(fasthttp.HeaderIfModifiedSince)
-	if len(since) == 0 || modified.IsZero() {
-		return false
-	}
-	date, err := fasthttp.ParseHTTPDate(since)
-	return err == nil && !modified.Truncate(time.Second).After(date)
-}
-
-// matches compares a tag with a list of entity tags by weak comparison (RFC 9110 section 8.8.3.2); * matches any.
-func matches(list, tag string) bool {
-	if strings.TrimSpace(list) == "*" {
-		return true
-	}
-	for candidate := range strings.SplitSeq(list, ",") {
-		if strings.TrimPrefix(strings.TrimSpace(candidate), "W/") == tag {
-			return true
-		}
-	}
-	return false
+	p.keep(h, &n.request)
+	p.tag(h, n.request.Source)
 }
 
 // cacheStatus appends where the answer came from (RFC 9211).
@@ -102,12 +61,14 @@ func cacheStatus(b []byte, a *Access) []byte {
 	switch {
 	case a.From == fromRender:
 		how = "fwd=miss; stored"
+	case a.From == fromFleet:
+		how = "fwd=miss; collapsed"
 	case a.From == fromOriginal:
 		how = "fwd=bypass"
 	case a.From == cache.FromShared && a.Outcome.Origin == cache.FromFill:
 		how, detail = "fwd=miss; collapsed", fromRender
 	case a.From == cache.FromShared:
-		how, detail = "hit; collapsed", a.Outcome.Origin
+		detail = a.Outcome.Origin
 	}
 	b = append(b, "Deckle; "...)
 	b = append(b, how...)

@@ -53,7 +53,7 @@ func (f failures) recall(k cache.Key, now time.Time) error {
 		f.list.Remove(k)
 		return nil
 	}
-	return fmt.Errorf("failed a moment ago: %w", known.err)
+	return fmt.Errorf("failed a moment ago: %w", &transform.Later{Err: known.err, After: known.until.Sub(now)})
 }
 
 // note remembers what went wrong with k, if that lies in the picture and not in the moment.

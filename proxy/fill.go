@@ -21,20 +21,16 @@ type changedError struct{ now origin.Info }
 func (e *changedError) Error() string { return "proxy: the source has changed" }
 
 // variant serves a rendering of the version that info names.
-func (p *Proxy) variant(wait context.Context, ctx *fasthttp.RequestCtx, a *Access, read *reading, r Request, info origin.Info) error {
-	key := p.key(read, r, info)
-	if conditional(ctx) {
-		if tag := etag(key); p.fresh(ctx, tag, info.Modified) {
-			a.From = fromFresh
-			p.notModified(ctx, r, tag, info.Modified)
-			return nil
-		}
+func (p *Proxy) variant(wait context.Context, ctx *fasthttp.RequestCtx, a *Access, n *naming, info origin.Info) error {
+	key, r := n.key, n.request
+	if p.redirectToCopy(wait, ctx, a, n) || p.precondition(ctx, a, n) {
+		return nil
 	}
 	entry, outcome := p.Chain.First(wait, key)
 	var fill fillFacts
 	if entry == nil {
 		var err error
-		entry, outcome, fill, err = p.beyondMemory(wait, key, outcome, r, info)
+		entry, outcome, fill, err = p.beyondMemory(p.charging(wait, ctx), key, outcome, r, info)
 		if err != nil {
 			a.Outcome = outcome
 			return err
@@ -42,9 +38,12 @@ func (p *Proxy) variant(wait context.Context, ctx *fasthttp.RequestCtx, a *Acces
 	}
 	a.Outcome, a.From = outcome, outcome.From
 	if outcome.From == cache.FromFill { // then the fill was this call's own, and it has ended
-		a.From, a.fetch, a.render = fromRender, fill.fetch, fill.render
+		a.From, a.fetch, a.render = fill.from(), fill.fetch, fill.render
 	}
-	p.picture(ctx, a, r, entry)
+	if err := p.picture(ctx, a, n, entry); err != nil || !p.Chain.Outdated(key.Source, entry) {
+		return err
+	}
+	p.refresh(wait, a, n, info)
 	return nil
 }
 
@@ -54,9 +53,11 @@ func (p *Proxy) beyondMemory(
 	wait context.Context, key cache.Key, out cache.Outcome, r Request, info origin.Info,
 ) (*cache.Entry, cache.Outcome, fillFacts, error) {
 	var fill fillFacts
-	entry, out, err := p.Chain.Beyond(wait, key, func(ctx context.Context) (*cache.Entry, error) {
-		return p.render(ctx, key, r, info, &fill)
-	}, out)
+	fillIt := func(ctx context.Context) (*cache.Entry, error) { return p.fill(ctx, key, r, info, &fill) }
+	entry, out, err := p.Chain.Beyond(wait, key, fillIt, out)
+	if err != nil && out.Shared && errors.Is(err, errClientBudget) { // that was the budget of whoever asked first
+		entry, out, err = p.Chain.Beyond(wait, key, fillIt, out)
+	}
 	if err != nil || out.From != cache.FromFill {
 		return entry, out, fillFacts{}, err // fill may be running still, for others
 	}
@@ -64,7 +65,18 @@ func (p *Proxy) beyondMemory(
 }
 
 // fillFacts is where the time of one fill went. Reading it is safe once the fill has returned.
-type fillFacts struct{ fetch, render time.Duration }
+type fillFacts struct {
+	fetch, render time.Duration
+	elsewhere     bool // another node rendered
+}
+
+// from says for the access record who rendered.
+func (f *fillFacts) from() string {
+	if f.elsewhere {
+		return fromFleet
+	}
+	return fromRender
+}
 
 // admitter is an Engine that knows beforehand when it would refuse.
 type admitter interface{ Admit() error }
@@ -81,6 +93,9 @@ func (p *Proxy) render(ctx context.Context, key cache.Key, r Request, info origi
 		}
 	}
 	begin := time.Now()
+	if err := p.permit(ctx, r.Source, begin); err != nil {
+		return nil, err
+	}
 	source, now, err := p.fetch(ctx, r.Source)
 	facts.fetch = time.Since(begin)
 	p.Observe.Fetch(facts.fetch, len(source), err)
@@ -89,6 +104,12 @@ func (p *Proxy) render(ctx context.Context, key cache.Key, r Request, info origi
 	}
 	if now.Version != info.Version {
 		return nil, &changedError{now: now}
+	}
+	if info.Size >= 0 && int64(len(source)) != info.Size { // the same version, so that one of its lengths is a lie
+		return nil, fmt.Errorf("read %s: %w: %d bytes of %d", r.Source, origin.ErrUnavailable, len(source), info.Size)
+	}
+	if err := p.checkMoving(&r, source, now.Version); err != nil {
+		return nil, err
 	}
 	begin = time.Now()
 	spec := r.rendering()

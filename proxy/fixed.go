@@ -60,13 +60,14 @@ func (p *Proxy) options(ctx *fasthttp.RequestCtx) {
 	h := &ctx.Response.Header
 	h.Set(fasthttp.HeaderAllow, p.methods())
 	h.Set("Access-Control-Allow-Methods", p.methods())
-	h.Set("Access-Control-Allow-Headers", "accept, content-type, x-token")
+	h.Set("Access-Control-Allow-Headers", "accept, content-type, if-match, if-modified-since, if-none-match, if-range, range, x-token")
 	h.Set("Access-Control-Max-Age", "86400")
 	ctx.SetStatusCode(fasthttp.StatusNoContent)
 }
 
 func (p *Proxy) refuseMethod(ctx *fasthttp.RequestCtx, allowed string) {
 	ctx.Response.Header.Set(fasthttp.HeaderAllow, allowed)
+	ctx.Response.Header.Set(fasthttp.HeaderCacheControl, noStore) // a 405 may be kept otherwise (RFC 9110 section 15.5.6)
 	ctx.SetStatusCode(fasthttp.StatusMethodNotAllowed)
 	ctx.SetConnectionClose() // whatever body was sent is not read
 }

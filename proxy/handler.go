@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"deckle/origin"
+	"deckle/signature"
 	"deckle/transform"
 
 	"github.com/valyala/fasthttp"
@@ -26,7 +27,7 @@ func (p *Proxy) handle(ctx *fasthttp.RequestCtx) {
 		}
 	}()
 	if ctx.IsGet() || ctx.IsHead() {
-		if read := p.readings.find(ctx.RequestURI()); read != nil {
+		if read := p.readings.find(ctx.RequestURI()); read != nil && p.admits(a, read) {
 			a.Path = read.path
 			common(&ctx.Response.Header)
 			p.get(ctx, a, read)
@@ -72,12 +73,18 @@ func (p *Proxy) route(ctx *fasthttp.RequestCtx, a *Access, path, query string) {
 
 // read makes out what a URL asks for, refuses what cannot be had, and remembers the rest.
 func (p *Proxy) read(ctx *fasthttp.RequestCtx, a *Access, path, query string) {
-	r, err := ParseRequest(path, query, p.Rules)
+	if p.unsigned(ctx, a, path, query) {
+		return
+	}
+	r, err := ParseRequest(path, signature.Strip(query), p.Rules)
 	if err != nil {
+		p.depends(ctx, a, []byte(varyByPath(path, query)))
 		p.fail(ctx, a, err)
 		return
 	}
 	a.Source = r.Source
+	vary := p.vary(&r)
+	p.depends(ctx, a, []byte(vary))
 	if bounded, changed := p.bound(r); changed && p.snaps() {
 		r.Spec = bounded
 	} else if changed {
@@ -92,74 +99,88 @@ func (p *Proxy) read(ctx *fasthttp.RequestCtx, a *Access, path, query string) {
 		})
 		return
 	}
-	p.get(ctx, a, p.readings.keep(ctx.RequestURI(), a.Path, r))
+	p.get(ctx, a, p.readings.keep(ctx.RequestURI(), a.Path, vary, r).provenBy(a.proof))
+}
+
+// depends says which request headers the answer depends on, in every answer to come, errors included.
+func (p *Proxy) depends(ctx *fasthttp.RequestCtx, a *Access, vary []byte) {
+	if a.vary = vary; len(vary) > 0 {
+		ctx.Response.Header.SetCanonical(headerVary, vary)
+	}
 }
 
 // get serves a picture.
 func (p *Proxy) get(ctx *fasthttp.RequestCtx, a *Access, read *reading) {
-	r := read.request
-	a.Source = r.Source
-	if err := p.settleFormat(ctx, &r); err != nil {
-		p.fail(ctx, a, err)
-		return
+	r := &read.request
+	a.Source, a.asked = r.Source, look(&ctx.Request.Header)
+	p.depends(ctx, a, read.vary)
+	q := asking{read: read, class: p.classOf(ctx, r)}
+	if p.ClientHints {
+		if hinted := *r; p.hint(ctx, &hinted) {
+			q.hinted = &hinted
+		}
 	}
 	if r.Download != "" {
 		ctx.Response.Header.Set(fasthttp.HeaderContentDisposition, disposition(r.Download))
 	}
-	wait := newPatience(p.Timeout)
+	wait := newPatience(p.Timeout, ctx.Conn())
 	defer wait.end()
-	if err := p.answer(wait, ctx, a, read, r); err != nil {
+	if err := p.answer(wait, ctx, a, &q); err != nil {
 		p.fail(ctx, a, err)
+	} else if a.stale && !redirects(ctx) {
+		markStale(ctx, a)
 	}
 }
 
-// settleFormat turns .auto and allow_webp=true into the format that this viewer gets.
-func (p *Proxy) settleFormat(ctx *fasthttp.RequestCtx, r *Request) (err error) {
-	if r.Spec.Format != transform.Auto && !r.WebPOnly {
-		return nil
-	}
-	ctx.Response.Header.Set(fasthttp.HeaderVary, fasthttp.HeaderAccept)
-	accept := string(ctx.Request.Header.Peek(fasthttp.HeaderAccept))
-	format := r.Spec.Format
-	switch {
-	case format == transform.Auto:
-		format = negotiate(accept, func(f transform.Format) bool {
-			// Without loss WebP is the smaller one, and AVIF cannot be written so everywhere.
-			return p.Engine.Writes(f) && (f != transform.AVIF || !r.Spec.Lossless)
-		})
-	case acceptQ(accept, transform.WebP.MediaType()) > 0 && p.Engine.Writes(transform.WebP):
-		format = transform.WebP
-	}
-	r.Spec, err = r.Spec.As(format)
-	return err
+// redirects tells whether the answer is a redirect, which says itself how long it may be kept and by whom.
+func redirects(ctx *fasthttp.RequestCtx) bool {
+	return len(ctx.Response.Header.Peek(fasthttp.HeaderLocation)) > 0
 }
 
 // answer finds the source's version and serves the stored source or a variant of it. A source that changes between the
-// look-up and the rendering is met with its new version; twice is enough but for a source that changes all the time.
-func (p *Proxy) answer(wait context.Context, ctx *fasthttp.RequestCtx, a *Access, read *reading, r Request) error {
-	info, err := p.Versions.Stat(wait, r.Source)
+// look-up and the rendering is met with its new version; three times is enough but for a source that changes all the time.
+func (p *Proxy) answer(wait context.Context, ctx *fasthttp.RequestCtx, a *Access, q *asking) error {
+	info, err := p.Versions.Stat(wait, q.read.request.Source)
 	if err != nil {
 		return err
 	}
+	a.stale = info.Stale
 	for range 3 {
-		if r.Want == WantPicture && r.Spec.Bare() {
-			stored, err := p.isStored(wait, r, info)
-			if err != nil {
-				return err
-			}
-			if stored {
-				return p.original(wait, ctx, a, r, info)
-			}
-		}
-		err = p.variant(wait, ctx, a, read, r, info)
-		var changed *changedError
-		if !errors.As(err, &changed) {
+		var n *naming
+		if n, err = p.name(q, info); err != nil {
 			return err
 		}
-		p.Versions.Invalidate(r.Source)
-		info = changed.now
+		err = p.serve(wait, ctx, a, q, n, info)
+		var changed *changedError
+		switch {
+		case errors.As(err, &changed):
+			p.Versions.Invalidate(n.request.Source)
+			info = changed.now
+		case errors.Is(err, movingError{}):
+			q.forget()
+		default:
+			return err
+		}
 	}
 	return fmt.Errorf("%w: %w", origin.ErrUnavailable, err)
+}
+
+// serve answers with what a naming names.
+func (p *Proxy) serve(wait context.Context, ctx *fasthttp.RequestCtx, a *Access, q *asking, n *naming, info origin.Info) error {
+	r := &n.request
+	if p.AutoRedirect && q.read.request.negotiates() {
+		return p.redirectToFormat(wait, ctx, q, n, info)
+	}
+	if r.Want == WantPicture && r.Spec.Bare() {
+		stored, err := p.isStored(wait, n.request, info)
+		if err != nil && !info.Stale { // a variant may be there still
+			return err
+		}
+		if stored {
+			return p.original(wait, ctx, a, n, info)
+		}
+	}
+	return p.variant(wait, ctx, a, n, info)
 }
 
 // redirectToBounds answers a size beyond the bounds: 307 to the nearest size within, everything else of the URL kept.
@@ -172,25 +193,31 @@ func (p *Proxy) redirectToBounds(ctx *fasthttp.RequestCtx, r Request, bounded tr
 	h := &ctx.Response.Header
 	h.Set(fasthttp.HeaderLocation, location)
 	h.Set("X-Redirect-Info", p.boundsInfo())
-	h.Set(fasthttp.HeaderCacheControl, p.maxAge)
+	p.keep(h, &r)
+	p.tag(h, r.Source)
 	ctx.SetStatusCode(fasthttp.StatusTemporaryRedirect)
 }
 
-// fail answers an error as the table in status.go says and keeps the cause for the log.
+// fail answers an error as the table in status.go says and keeps the cause for the log. It carries no Cache-Status: that is
+// for answers that a cache had, or asked for (RFC 9211 section 2).
 func (p *Proxy) fail(ctx *fasthttp.RequestCtx, a *Access, err error) {
 	a.Cause = err
 	status, body := StatusOf(err)
 	ctx.Response.Reset()
 	h := &ctx.Response.Header
 	common(h)
-	h.Set(fasthttp.HeaderCacheControl, "no-store")
+	p.depends(ctx, a, a.vary)
+	control := []byte(noStore)
+	if lasting[status] && (ctx.IsGet() || ctx.IsHead()) {
+		control = p.told.failed
+		p.tag(h, a.Source)
+	}
+	h.SetCanonical(headerCacheControl, control)
 	h.SetContentType("application/problem+json")
-	if status == fasthttp.StatusServiceUnavailable {
-		h.Set(fasthttp.HeaderRetryAfter, "1")
-	}
-	if !errors.Is(err, context.Canceled) {
-		h.Set("Cache-Status", "Deckle; detail="+a.From)
-	}
+	p.retryLater(h, status, err)
 	ctx.SetStatusCode(status)
-	ctx.Response.SetBodyRaw(body)
+	if p.ErrorPicture != nil && len(a.vary) == 0 {
+		h.Set(fasthttp.HeaderVary, fasthttp.HeaderAccept) // which may ask for words
+	}
+	p.errorBody(ctx, a, status, body)
 }

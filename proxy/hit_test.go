@@ -3,6 +3,7 @@ package proxy
 import (
 	"io"
 	"log/slog"
+	"math"
 	"net"
 	"testing"
 
@@ -41,5 +42,38 @@ func BenchmarkHit(b *testing.B) {
 				b.Fatalf("status %d", ctx.Response.StatusCode())
 			}
 		})
+	}
+}
+
+// TestHitAllocations: a hit allocates next to nothing, negotiated or not, and so does a validator that holds.
+func TestHitAllocations(t *testing.T) {
+	e := newEdge(t)
+	e.keep("cat", cat())
+	e.proxy.Log = slog.New(slog.NewJSONHandler(io.Discard, &slog.HandlerOptions{Level: slog.LevelError}))
+	for _, test := range []struct {
+		target, name, value string
+		most                float64
+	}{
+		{"/cat_30_20.webp?v=1", "Accept", "*/*", 2},
+		{"/cat_30_20.auto", "Accept", "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8", 2},
+		{"/cat_30_20.webp", "If-None-Match", `"x", *`, 2},
+		{"/cat_30_20.webp", "Range", "bytes=1-4", 5},
+	} {
+		ctx := request(test.target)
+		ctx.Request.Header.Set(test.name, test.value)
+		e.proxy.handle(ctx) // renders
+		allocations := math.Inf(1)
+		for range 50 { // the least of many: under the race detector sync.Pool forgets at random
+			allocations = min(allocations, testing.AllocsPerRun(1, func() {
+				ctx.Response.Reset()
+				e.proxy.handle(ctx)
+			}))
+		}
+		if allocations > test.most {
+			t.Errorf("%s with %s: %s allocates %v times, want at most %v", test.target, test.name, test.value, allocations, test.most)
+		}
+		if status := ctx.Response.StatusCode(); status != 200 && status != 206 && status != 304 {
+			t.Errorf("%s: %d %s", test.target, status, ctx.Response.Body())
+		}
 	}
 }

@@ -48,6 +48,8 @@ func (r *Request) setPlaceholder(value string) error {
 func (r Request) variant() string {
 	spelled := r.Spec.String()
 	switch {
+	case r.Moving:
+		return spelled + "#still"
 	case r.Want == WantPicture:
 		return spelled
 	case r.Want == WantInfo:
@@ -63,6 +65,11 @@ func (r *Request) reduce() {
 	if r.Want > WantInfo {
 		r.Spec = r.Spec.Placeholder()
 	}
+}
+
+// losesMotion tells whether the answer is one picture of what may be an animation, although that was not asked for.
+func (r *Request) losesMotion() bool {
+	return r.Want == WantPicture && r.Spec.Format == transform.AVIF && r.Spec.Page == 0
 }
 
 // rendering is the Spec that the engine is given for r.

@@ -2,11 +2,8 @@ package proxy
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"io"
 	"net"
-	"strconv"
 	"time"
 
 	"deckle/origin"
@@ -20,15 +17,22 @@ import (
 // kindKey names the bytes whose type is remembered.
 type kindKey struct{ id, version string }
 
-// kinds remembers the types of stored sources, and lets many who ask for one at a time share one reading of it.
+// kind is what is remembered of stored bytes.
+type kind struct {
+	format transform.Format // Source when the bytes may not be passed on as they are
+	moving bool             // an animation, and rendered as one
+	alpha  bool
+}
+
+// kinds remembers the kinds of stored sources, and lets many who ask for one at a time share one reading of it.
 type kinds struct {
-	list    *lru.Cache[kindKey, transform.Format]
+	list    *lru.Cache[kindKey, kind]
 	reading singleflight.Group
 }
 
 func newKinds() *kinds {
 	const most = 65536
-	list, err := lru.New[kindKey, transform.Format](most)
+	list, err := lru.New[kindKey, kind](most)
 	if err != nil {
 		panic(err) // only for a size below 1
 	}
@@ -37,64 +41,77 @@ func newKinds() *kinds {
 
 // isStored tells whether the format that r asks for is that of the source's own bytes, which then are the answer.
 func (p *Proxy) isStored(wait context.Context, r Request, info origin.Info) (bool, error) {
-	kind, err := p.kind(wait, kindKey{r.Source, info.Version})
+	known, err := p.kind(wait, kindKey{r.Source, info.Version})
 	if err != nil {
 		return false, err
 	}
-	switch kind {
+	switch known.format {
 	case transform.Source:
 		return false, nil
 	case transform.JPEG, transform.PNG, transform.GIF:
-		return r.Spec.Format == kind || r.Spec.Format == transform.Auto, nil
+		return r.Spec.Format == known.format || r.Spec.Format == transform.Auto, nil
 	}
-	return r.Spec.Format == kind, nil
+	return r.Spec.Format == known.format, nil
 }
 
-// kind returns the type of a source's bytes as safeKind says, from memory or by reading it.
-func (p *Proxy) kind(wait context.Context, key kindKey) (transform.Format, error) {
-	if kind, known := p.kinds.list.Get(key); known {
-		return kind, nil
+// kind returns what is known of a source's bytes, from memory or by reading them.
+func (p *Proxy) kind(wait context.Context, key kindKey) (kind, error) {
+	if known, ok := p.kinds.list.Get(key); ok {
+		return known, nil
 	}
-	kind, err, _ := p.kinds.reading.Do(key.id+"\x00"+key.version, func() (any, error) {
-		if kind, known := p.kinds.list.Get(key); known { // read since the look above
-			return kind, nil
+	read, err, _ := p.kinds.reading.Do(key.id+"\x00"+key.version, func() (any, error) {
+		if known, ok := p.kinds.list.Get(key); ok { // read since the look above
+			return known, nil
 		}
 		source, now, err := p.fetch(wait, key.id)
 		if err != nil {
-			return transform.Source, err
+			return kind{}, err
 		}
-		kind := p.safeKind(source)
-		p.kinds.list.Add(kindKey{key.id, now.Version}, kind)
-		return kind, nil
+		found := p.kindOf(source)
+		p.kinds.list.Add(kindKey{key.id, now.Version}, found)
+		return found, nil
 	})
-	return kind.(transform.Format), err
+	return read.(kind), err
 }
 
-// safeKind returns the type of a source that may be passed on as it is: one whose header is sound and within the limits, as
-// every upload's is. Others may have been put into the store by other hands; for them it is Source, so that they are rendered,
-// which says what is wrong with them.
-func (p *Proxy) safeKind(source []byte) transform.Format {
+// kindOf looks at a source. What may be passed on as it is has a header that is sound and within the limits, as every upload's
+// is. Others may have been put into the store by other hands; their format is Source, so that they are rendered, which says
+// what is wrong with them.
+func (p *Proxy) kindOf(source []byte) kind {
 	header, err := p.Limits.ReadHeader(source)
 	if err != nil {
-		return transform.Source
+		return kind{}
 	}
-	return header.Format
+	return kind{format: header.Format, moving: header.Frames > 1 && !p.Limits.StillOnly(header), alpha: header.Alpha}
+}
+
+// family returns the format that Auto stands for: the source's own where every browser shows it; else GIF for an animation,
+// PNG for a source with transparency and JPEG for one without.
+func (k kind) family() transform.Format {
+	switch {
+	case k.format == transform.JPEG, k.format == transform.PNG, k.format == transform.GIF:
+		return k.format
+	case k.moving:
+		return transform.GIF
+	case k.alpha:
+		return transform.PNG
+	}
+	return transform.JPEG
 }
 
 // original streams the stored bytes, unchanged, or the part of them that a Range asks for.
-func (p *Proxy) original(wait context.Context, ctx *fasthttp.RequestCtx, a *Access, r Request, info origin.Info) error {
-	tag := `"` + info.Version + `"`
-	if p.fresh(ctx, tag, info.Modified) {
-		a.From = fromFresh
-		p.notModified(ctx, r, tag, info.Modified)
+func (p *Proxy) original(wait context.Context, ctx *fasthttp.RequestCtx, a *Access, n *naming, info origin.Info) error {
+	stored := n.stored(info)
+	if p.precondition(ctx, a, stored) {
 		return nil
 	}
-	part, partial, err := p.wantedPart(ctx, tag, info)
+	part, partial, err := wantedPart(ctx, a, stored, info.Size)
 	if err != nil {
-		return p.unsatisfiable(ctx, a, info.Size)
+		p.unsatisfiable(ctx, a, info.Size, err)
+		return nil
 	}
 	// The body is read after this call has returned, so the deadline of the look-up must not end it.
-	object, err := p.Sources.Open(context.WithoutCancel(wait), r.Source, part)
+	object, err := p.Sources.Open(context.WithoutCancel(wait), n.request.Source, part)
 	if err != nil {
 		return err
 	}
@@ -104,15 +121,16 @@ func (p *Proxy) original(wait context.Context, ctx *fasthttp.RequestCtx, a *Acce
 	}
 	a.From, a.Bytes = fromOriginal, -1
 	h := &ctx.Response.Header
-	h.SetContentType(r.contentType(p, object.Info))
-	h.Set(fasthttp.HeaderAcceptRanges, "bytes")
+	h.SetContentType(n.request.contentType(p, object.Info))
 	h.SetCanonical(headerCacheStatus, cacheStatus(a.scratch[:0], a))
-	p.validators(h, r, `"`+object.Version+`"`, object.Modified)
+	p.validators(h, n.stored(object.Info))
 	length := int(object.Size)
+	if info.Size > 0 {
+		h.SetCanonical(headerRanges, valueBytes)
+	}
 	if partial {
 		length = int(part.Length)
-		h.Set(fasthttp.HeaderContentRange, fmt.Sprintf("bytes %d-%d/%d", part.Offset, part.Offset+part.Length-1, info.Size))
-		ctx.SetStatusCode(fasthttp.StatusPartialContent)
+		partially(ctx, part, info.Size)
 	}
 	if length >= 0 {
 		a.Bytes = length
@@ -126,8 +144,8 @@ func (r Request) contentType(p *Proxy, info origin.Info) string {
 	if r.Spec.Format != transform.Auto {
 		return r.Spec.Format.MediaType()
 	}
-	kind, _ := p.kinds.list.Get(kindKey{r.Source, info.Version})
-	return kind.MediaType()
+	known, _ := p.kinds.list.Get(kindKey{r.Source, info.Version})
+	return known.format.MediaType()
 }
 
 // paced gives each piece of a streamed body a write deadline of its own, so that a long download is bounded by progress and
@@ -144,31 +162,3 @@ func (b *paced) Read(to []byte) (int, error) {
 
 // pieceTimeout bounds how long a client may take over one buffer of a body, in either direction.
 const pieceTimeout = 10 * time.Second
-
-var errRange = errors.New("proxy: range not satisfiable")
-
-// wantedPart reads Range and If-Range (RFC 9110 section 14). Several ranges, other units and malformed ones are passed over,
-// which answers the whole. errRange means 416.
-func (p *Proxy) wantedPart(ctx *fasthttp.RequestCtx, tag string, info origin.Info) (origin.Range, bool, error) {
-	header := ctx.Request.Header.Peek(fasthttp.HeaderRange)
-	if len(header) == 0 || info.Size <= 0 || !ctx.IsGet() {
-		return origin.Range{}, false, nil
-	}
-	if condition := string(ctx.Request.Header.Peek(fasthttp.HeaderIfRange)); condition != "" && condition != tag {
-		date, err := fasthttp.ParseHTTPDate([]byte(condition))
-		same := err == nil && !info.Modified.IsZero() && date.Equal(info.Modified.Truncate(time.Second))
-		if !same {
-			return origin.Range{}, false, nil
-		}
-	}
-	return parseRange(string(header), info.Size)
-}
-
-// unsatisfiable answers 416 with the length that there is.
-func (p *Proxy) unsatisfiable(ctx *fasthttp.RequestCtx, a *Access, size int64) error {
-	a.Cause = errRange
-	ctx.Response.Header.Set(fasthttp.HeaderContentRange, "bytes */"+strconv.FormatInt(size, 10))
-	ctx.Response.Header.Set(fasthttp.HeaderCacheControl, "no-store")
-	ctx.SetStatusCode(fasthttp.StatusRequestedRangeNotSatisfiable)
-	return nil
-}

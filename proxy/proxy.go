@@ -6,9 +6,11 @@ import (
 	"context"
 	"log/slog"
 	"net"
+	"sync/atomic"
 	"time"
 
 	"deckle/cache"
+	"deckle/fleet"
 	"deckle/ingest"
 	"deckle/origin"
 	"deckle/transform"
@@ -30,20 +32,29 @@ type Receiver interface {
 
 // Config joins the parts of the edge. What is marked optional may be left zero.
 type Config struct {
-	Rules // optional
+	Rules  // optional
+	Policy // optional
 
 	Chain    *cache.Chain
 	Sources  origin.Reader
 	Versions Versions
 	Engine   transform.Engine
 	Limits   transform.Limits
-	Uploads  Receiver // optional: without it uploads are answered 405
+	Leases   fleet.Leases // optional: without them a picture may be rendered by several nodes at once
+	Uploads  Receiver     // optional: without it uploads are answered 405
 
 	Generation    string        // part of every key: differs when the same Spec would give other bytes; [0-9a-z]*
-	MaxAge        time.Duration // how long a viewer may keep a picture without asking again
+	Public        Shelf         // optional: redirects to its copies
+	PublicURL     string        // of Public, ending in a slash
 	AllowIndexing bool          // what robots.txt says
 	Fetches       int           // sources read at once; default 32
 	Timeout       time.Duration // for a whole answer, waiting included; default 30 s
+
+	Connections  Connections   // optional
+	Forwarding   Forwarding    // optional
+	Budgets      Budgets       // optional
+	ErrorPicture *ErrorPicture // optional
+	Signed       Signed        // optional
 
 	Log     *slog.Logger
 	Observe Observer // optional
@@ -64,7 +75,11 @@ type Proxy struct {
 	kinds    *kinds
 	failures failures
 	readings *readings
-	maxAge   string // Cache-Control of an answer that may change
+	budgets  *budgets
+	listener atomic.Pointer[listener]
+	draining atomic.Bool
+	strain   atomic.Int32 // a Strain
+	told     told         // what answers tell caches
 }
 
 // New returns a Proxy that has not begun to listen.
@@ -80,15 +95,16 @@ func New(c Config) *Proxy {
 	}
 	p := &Proxy{
 		Config: c, fetches: semaphore.NewWeighted(int64(c.Fetches)), kinds: newKinds(), failures: newFailures(),
-		readings: newReadings(), maxAge: maxAge(c.MaxAge),
+		readings: newReadings(), budgets: newBudgets(c.Budgets), told: c.tell(),
 	}
+	p.Connections = p.Connections.withDefaults()
 	p.server = &fasthttp.Server{
-		Handler:      p.handle,
+		Handler:      p.admit,
 		ErrorHandler: p.unreadable,
-		// fasthttp's own defaults are unlimited. A body is read under a deadline of its own, see upload.go.
-		ReadTimeout:        5 * time.Second,
-		WriteTimeout:       30 * time.Second,
-		IdleTimeout:        15 * time.Second,
+		// fasthttp's own defaults are unlimited. A body is read under a deadline of its own, see upload.go, and an answer is
+		// written under those of connections.go.
+		ReadTimeout:        p.Connections.Header,
+		IdleTimeout:        p.Connections.Idle,
 		ReadBufferSize:     8 << 10, // bounds request line and headers
 		MaxRequestBodySize: 64 << 10,
 		// Bodies beyond the size above are streamed, and multipart is left to us, so that memory does not grow with an upload.
@@ -104,8 +120,33 @@ func New(c Config) *Proxy {
 	return p
 }
 
-// Serve answers connections of l until Shutdown; it returns nil after that.
-func (p *Proxy) Serve(l net.Listener) error { return p.server.Serve(l) }
+// admit refuses what is no proper request, and ends connections while the server drains or is short of memory.
+func (p *Proxy) admit(ctx *fasthttp.RequestCtx) {
+	if !p.refuseShape(ctx) {
+		p.handle(ctx)
+	}
+	if p.draining.Load() || p.strain.Load() != int32(Calm) {
+		ctx.SetConnectionClose()
+	}
+}
+
+// Serve answers connections of l until Shutdown; it returns nil after that. It is called once.
+func (p *Proxy) Serve(l net.Listener) error {
+	bounded := newListener(l, p.Connections, p.Forwarding.trusts, func() bool { return Strain(p.strain.Load()) >= RefuseConnections })
+	p.listener.Store(bounded)
+	return p.server.Serve(bounded)
+}
+
+// ConnectionStats returns the figures of the connections; zero before Serve.
+func (p *Proxy) ConnectionStats() ConnectionStats {
+	if l := p.listener.Load(); l != nil {
+		return l.now()
+	}
+	return ConnectionStats{}
+}
+
+// Drain tells every client with its next answer to use another connection. New ones are accepted still.
+func (p *Proxy) Drain() { p.draining.Store(true) }
 
 // Shutdown stops accepting, lets the requests under way end, and returns when all connections are closed or ctx ends.
 func (p *Proxy) Shutdown(ctx context.Context) error {

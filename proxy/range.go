@@ -1,11 +1,17 @@
 package proxy
 
 import (
+	"errors"
 	"strconv"
 	"strings"
 
 	"deckle/origin"
+
+	"github.com/valyala/fasthttp"
 )
+
+// errRange says that a range begins behind the end.
+var errRange = errors.New("proxy: range not satisfiable")
 
 // parseRange reads a Range header for a body of size bytes (at least 1). A header that asks for anything but one range of
 // bytes, or is malformed, is no range: ok is false. errRange answers a range that begins behind the end.
@@ -59,4 +65,19 @@ func position(s string) (int64, bool) {
 		n = 1<<63 - 1
 	}
 	return n, true
+}
+
+// partially labels an answer as a part of a body of size bytes.
+func partially(ctx *fasthttp.RequestCtx, part origin.Range, size int64) {
+	b := append(make([]byte, 0, 64), "bytes "...)
+	b = append(strconv.AppendInt(b, part.Offset, 10), '-')
+	b = append(strconv.AppendInt(b, part.Offset+part.Length-1, 10), '/')
+	ctx.Response.Header.SetBytesV(fasthttp.HeaderContentRange, strconv.AppendInt(b, size, 10))
+	ctx.SetStatusCode(fasthttp.StatusPartialContent)
+}
+
+// unsatisfiable answers 416 with the length that there is.
+func (p *Proxy) unsatisfiable(ctx *fasthttp.RequestCtx, a *Access, size int64, err error) {
+	p.fail(ctx, a, err)
+	ctx.Response.Header.Set(fasthttp.HeaderContentRange, "bytes */"+strconv.FormatInt(size, 10))
 }

@@ -17,6 +17,9 @@ type Request struct {
 	Versioned bool           // the URL carries a version mark, so that its answer never changes
 	Want      Want           // the picture, or something about it
 	Download  string         // name of a file that the answer is to be saved as; empty to show it
+	Dense     bool           // the name says how many device pixels a CSS pixel has
+	Bytes     bool           // proxy=true: bytes, although answers are redirected to public copies
+	Moving    bool           // the source is known to be an animation, and the format to keep one picture of it
 	Sized     bool           // the size stands in the name, so that bounds are held against it; a preset's is configured
 }
 
@@ -42,6 +45,7 @@ func ParseRequest(path, query string, rules Rules) (Request, error) {
 		return Request{}, err
 	}
 	r.Source, r.Sized = id, spec.Size() != ""
+	r.Dense = r.Sized && endsInRatio(name)
 	query, preset, err := r.takeOwn(query)
 	if err != nil {
 		return Request{}, err
@@ -136,14 +140,21 @@ func (r *Request) takeOwn(query string) (rest, preset string, err error) {
 func (r *Request) passOver(name, query string, rules *Rules) bool {
 	switch name {
 	case "allow_webp":
-		r.WebPOnly = strings.Contains("&"+query+"&", "&allow_webp=true&")
+		r.WebPOnly = asksWebP(query)
 		return true
-	case "proxy": // asks for bytes where redirects are configured; the bytes are what every answer holds
+	case "proxy":
+		r.Bytes = strings.Contains("&"+query+"&", "&proxy=true&")
 		return true
 	}
 	ignored, versioned := rules.ignores(name)
 	r.Versioned = r.Versioned || versioned
 	return ignored
+}
+
+// endsInRatio tells whether a name that holds a size ends in _{n}x before its extension.
+func endsInRatio(name string) bool {
+	stem := name[:strings.LastIndexByte(name, '.')]
+	return strings.HasSuffix(stem, "x") && strings.LastIndexByte(stem, '_') >= 0
 }
 
 // decodePath undoes the percent-encoding of each segment. An encoded slash or NUL is no part of any id.

@@ -20,8 +20,8 @@ func TestParseRequest(t *testing.T) {
 		want   Request
 	}{
 		{"/cat.jpg", Request{Source: "cat", Spec: transform.Spec{Format: transform.JPEG}}},
-		{"/cat_300_200_2x.webp", Request{Source: "cat", Spec: webp(600, 400)}},
-		{"/cat_300_200_1.5x.WEBP", Request{Source: "cat", Spec: webp(450, 300)}},
+		{"/cat_300_200_2x.webp", Request{Source: "cat", Spec: webp(600, 400), Dense: true}},
+		{"/cat_300_200_1.5x.WEBP", Request{Source: "cat", Spec: webp(450, 300), Dense: true}},
 		{"/my_cat_0_200.webp", Request{Source: "my_cat", Spec: webp(0, 200)}},
 		{"/shop/6e0/cat_300_0.webp", Request{Source: "shop/6e0/cat", Spec: webp(300, 0)}},
 		{"/k%C3%A4tzchen_300_200.webp", Request{Source: "kätzchen", Spec: webp(300, 200)}},
@@ -34,7 +34,10 @@ func TestParseRequest(t *testing.T) {
 		{"/a/b/c/d/e/f/g/h.webp", Request{Source: "a/b/c/d/e/f/g/h", Spec: webp(0, 0)}},
 		{"/cat_3_4.webp?v=17", Request{Source: "cat", Spec: webp(3, 4), Versioned: true}},
 		{"/cat_3_4.webp?utm_source=x&fbclid=y&gclid=z&_=1", Request{Source: "cat", Spec: webp(3, 4)}},
-		{"/cat_3_4.webp?proxy=true", Request{Source: "cat", Spec: webp(3, 4)}},
+		{"/cat_3_4.webp?proxy=true", Request{Source: "cat", Spec: webp(3, 4), Bytes: true}},
+		{"/cat_3_4.webp?proxy=false", Request{Source: "cat", Spec: webp(3, 4)}},
+		{"/my_box.webp", Request{Source: "my_box", Spec: webp(0, 0)}},
+		{"/my_box_3_4.webp", Request{Source: "my_box", Spec: webp(3, 4)}},
 		{"/cat_3_4.png?allow_webp=true", Request{Source: "cat", Spec: transform.Spec{Format: transform.PNG, Width: 3, Height: 4}, WebPOnly: true}},
 		{"/cat_3_4.png?allow_webp=false", Request{Source: "cat", Spec: transform.Spec{Format: transform.PNG, Width: 3, Height: 4}}},
 		{"/cat_3_4.auto?allow_webp=true", Request{Source: "cat", Spec: transform.Spec{Format: transform.Auto, Width: 3, Height: 4}}},

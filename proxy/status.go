@@ -8,8 +8,10 @@ import (
 	"strings"
 
 	"deckle/cache"
+	"deckle/fleet"
 	"deckle/ingest"
 	"deckle/origin"
+	"deckle/signature"
 	"deckle/transform"
 )
 
@@ -48,6 +50,9 @@ var statuses = []statusRow{
 	{err: transform.ErrCrashed, status: 422, detail: "The picture could not be rendered."},
 	{err: transform.ErrQuarantined, status: 422, detail: "The picture could not be rendered several times over. It is tried again in some minutes."},
 	{err: transform.ErrBusy, status: 503, detail: "Too many renders are waiting. Try again in a moment."},
+	{err: errStrain, status: 503, detail: "The server is short of memory and renders nothing new. Try again in a moment."},
+	{err: errClientBudget, status: 429, detail: "Too many new pictures were asked for from this address. Those that were rendered before are served still."},
+	{err: errSourceBudget, status: 429, detail: "Too many new sizes of this picture were asked for. Those that were rendered before are served still."},
 	{err: origin.ErrTooLarge, status: 413, detail: "The source has more bytes than are accepted."},
 	{err: origin.ErrForbidden, status: 502, detail: "The source's address may not be connected to."},
 	{err: origin.ErrUnavailable, status: 503, detail: "The store of originals cannot be reached. Try again in a moment."},
@@ -55,9 +60,20 @@ var statuses = []statusRow{
 	{err: cache.ErrTooLarge, status: 500, detail: "The picture does not fit the cache."},
 	{err: ingest.ErrUnavailable, status: 503, detail: "The records cannot be reached. Try again in a moment."},
 	{err: origin.ErrReadOnly, status: 403, detail: "Pictures under this id come from elsewhere and cannot be uploaded."},
+	{err: cache.ErrRefused, status: 500, detail: "A cache tier takes no pictures now."},
 	{err: cache.ErrOpen, status: 500, detail: "A cache tier is resting."},
 	{err: cache.ErrBacklog, status: 500, detail: "A cache tier has too much to write."},
 	{err: cache.ErrClosed, status: 503, detail: "This server is stopping. Try again."},
+	{err: errPrecondition, status: 412, detail: "The picture is not the one that If-Match or If-Unmodified-Since names."},
+	{err: errRange, status: 416, detail: "The range begins behind the picture's end."},
+	{err: signature.ErrMissing, status: 401, detail: "The URL has to be signed: with X-Expires and X-Signature, each given once."},
+	{err: signature.ErrExpires, status: 401, detail: "X-Expires is a whole number of seconds since 1970."},
+	{err: signature.ErrExpired, status: 401, detail: "The signature has expired."},
+	{err: signature.ErrTooLong, status: 401, detail: "X-Expires lies further ahead than signatures may be good for here."},
+	{err: signature.ErrPath, status: 401, detail: "X-Path covers another path than the one that was asked for."},
+	{err: signature.ErrSignature, status: 401, detail: "The signature is for something else, or made with another secret."},
+	{err: signature.ErrSecrets, status: 500, detail: "The server cannot check signatures."},
+	{err: fleet.ErrUnavailable, status: 503, detail: "The other servers cannot be reached. Try again in a moment."},
 	{err: context.DeadlineExceeded, status: 504, detail: "The picture was not ready in time. Try again."},
 	{err: context.Canceled, status: statusClientGone, detail: "The client left."},
 }
@@ -66,6 +82,7 @@ var statuses = []statusRow{
 type problem struct {
 	Title  string `json:"title"`
 	Status int    `json:"status"`
+	Code   string `json:"code,omitempty"` // why a signature was refused
 	Detail string `json:"detail"`
 	Option string `json:"option,omitempty"`
 	Value  string `json:"value,omitempty"`
@@ -95,7 +112,7 @@ func problemOf(err error) problem {
 		if !errors.Is(err, row.err) {
 			continue
 		}
-		return problem{Status: row.status, Detail: row.text(err)}
+		return problem{Status: row.status, Detail: row.text(err), Code: codeOf(err)}
 	}
 	return problem{Status: 500, Detail: "Something went wrong here. The server's log says what."}
 }

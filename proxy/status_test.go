@@ -23,7 +23,7 @@ func TestEveryErrorHasARow(t *testing.T) {
 		t.Fatal(err)
 	}
 	found := 0
-	for _, name := range []string{"cache", "origin", "transform", "ingest"} {
+	for _, name := range []string{"cache", "origin", "transform", "ingest", "fleet", "signature"} {
 		files, err := filepath.Glob(filepath.Join("..", name, "*.go"))
 		if err != nil {
 			t.Fatal(err)

@@ -55,6 +55,9 @@ func (p *Proxy) upload(ctx *fasthttp.RequestCtx, a *Access, path string) {
 }
 
 func (p *Proxy) receive(ctx *fasthttp.RequestCtx, a *Access, path string) (ingest.Receipt, error) {
+	if err := p.proveUpload(ctx, a, path); err != nil {
+		return ingest.Receipt{}, err
+	}
 	id, err := uploadID(path)
 	if err != nil {
 		return ingest.Receipt{}, err

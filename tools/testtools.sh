@@ -1,12 +1,20 @@
 #!/usr/bin/env bash
 # Installs the servers that the tests start, and says what it installs. Root is needed for installing only.
 set -euo pipefail
+PATH=$PATH:/usr/sbin
 
-command -v redis-server >/dev/null && exit 0
-command -v apt-get >/dev/null || { echo "tests: redis-server is needed; install it with this system's packages" >&2; exit 1; }
+missing=()
+command -v redis-server >/dev/null || missing+=(redis-server)
+command -v nginx >/dev/null || missing+=(nginx-light)
+# The samples in docs/signing are run in their languages.
+command -v node >/dev/null || missing+=(nodejs)
+command -v python3 >/dev/null || missing+=(python3)
+command -v php >/dev/null || missing+=(php-cli)
+[ ${#missing[@]} -gt 0 ] || exit 0
+command -v apt-get >/dev/null || { echo "tests: ${missing[*]} needed; install with this system's packages" >&2; exit 1; }
 as_root=()
 [ "$(id -u)" = 0 ] || as_root=(sudo)
-echo "tests: installing redis-server"
-# Installing it must not start it: tests start their own on free ports.
+echo "tests: installing ${missing[*]}"
+# Installing them must not start them: tests start their own on free ports.
 "${as_root[@]}" apt-get update -q >/dev/null
-"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -q --no-install-recommends redis-server >/dev/null
+"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -q --no-install-recommends "${missing[@]}" >/dev/null

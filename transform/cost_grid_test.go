@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"image"
+	"image/draw"
 	"syscall"
 	"testing"
 	"time"
@@ -91,6 +92,58 @@ func BenchmarkCostOptions(b *testing.B) {
 		measureCost(b, engine, film, transform.Spec{Format: transform.GIF, Width: width})
 		measureCost(b, engine, film, transform.Spec{Format: transform.WebP, Width: width})
 		measureCost(b, engine, film, transform.Spec{Format: transform.WebP, Width: width, Still: true})
+	}
+}
+
+// BenchmarkCostTable is the table of bench/results/lanes.md: what was predicted of what people ask for.
+func BenchmarkCostTable(b *testing.B) {
+	engine := costEngine(b)
+	as := func(spec transform.Spec, file []byte) []byte {
+		picture, err := engine.Render(context.Background(), file, spec)
+		if err != nil {
+			b.Fatal(err)
+		}
+		return picture.Body
+	}
+	baseline := testimage.JPEG(testimage.Photo(4000, 3000, 4), 88)
+	screen := testimage.JPEG(testimage.Photo(1600, 1200, 2), 88)
+	bordered := image.NewNRGBA(image.Rect(0, 0, 2000, 1500))
+	draw.Draw(bordered, bordered.Rect, image.White, image.Point{}, draw.Src)
+	draw.Draw(bordered, image.Rect(200, 200, 1800, 1300), testimage.Photo(1600, 1100, 6), image.Point{}, draw.Src)
+	var frames []image.Image
+	for i := range 12 {
+		frames = append(frames, testimage.Photo(400, 300, uint64(i)))
+	}
+	film := testimage.GIF(frames...)
+	sources := map[string][]byte{
+		"baseline": baseline, "progressive": as(transform.Spec{Format: transform.JPEG, Quality: 88, Width: 4000, Blur: 30}, baseline),
+		"screen": screen, "screen-progressive": as(transform.Spec{Format: transform.JPEG, Quality: 88, Blur: 30}, screen),
+		"png": as(transform.Spec{Format: transform.PNG}, screen), "heic": as(transform.Spec{Format: transform.HEIC}, screen),
+		"bordered": testimage.JPEG(bordered, 88), "gif": film, "webp-film": as(transform.Spec{Format: transform.WebP}, film),
+	}
+	format := func(f transform.Format, width int) transform.Spec { return transform.Spec{Format: f, Width: width} }
+	bytes := func(f transform.Format, width, most int) transform.Spec {
+		return transform.Spec{Format: f, Width: width, MaxBytes: most}
+	}
+	trimmed := func(f transform.Format, width int) transform.Spec {
+		return transform.Spec{Format: f, Width: width, Trim: transform.Trim{Set: true, Threshold: 10}}
+	}
+	for _, row := range []struct {
+		source string
+		spec   transform.Spec
+	}{
+		{"baseline", format(transform.WebP, 300)}, {"baseline", format(transform.JPEG, 1200)}, {"progressive", format(transform.WebP, 300)},
+		{"progressive", format(transform.JPEG, 1200)}, {"screen-progressive", format(transform.WebP, 300)},
+		{"screen", format(transform.AVIF, 800)}, {"screen", format(transform.HEIC, 300)}, {"screen", format(transform.HEIC, 800)},
+		{"heic", format(transform.JPEG, 300)}, {"png", format(transform.PNG, 800)}, {"bordered", trimmed(transform.WebP, 300)},
+		{"bordered", trimmed(transform.JPEG, 800)}, {"screen", trimmed(transform.WebP, 300)}, {"baseline", trimmed(transform.WebP, 300)},
+		{"png", trimmed(transform.WebP, 300)}, {"screen", bytes(transform.WebP, 800, 100_000)}, {"screen", bytes(transform.WebP, 800, 30_000)},
+		{"screen", bytes(transform.JPEG, 800, 40_000)}, {"screen", bytes(transform.AVIF, 800, 20_000)}, {"screen", bytes(transform.HEIC, 300, 4_000)},
+		{"gif", format(transform.GIF, 100)}, {"gif", format(transform.GIF, 300)}, {"gif", format(transform.WebP, 300)},
+		{"webp-film", format(transform.WebP, 200)}, {"webp-film", format(transform.GIF, 200)}, {"gif", bytes(transform.WebP, 300, 100_000)},
+		{"gif", transform.Spec{Format: transform.WebP, Width: 300, Still: true}},
+	} {
+		measureCost(b, engine, costSource{row.source, sources[row.source]}, row.spec)
 	}
 }
 

@@ -52,6 +52,7 @@ func TestPredictGrows(t *testing.T) {
 		"slower codec":          func(_ *Header, s *Spec) { s.Format = AVIF },
 		"lossless":              func(_ *Header, s *Spec) { s.Lossless = true },
 		"several encodings":     func(_ *Header, s *Spec) { s.MaxBytes = 9000 },
+		"scans":                 func(h *Header, _ *Spec) { h.Progressive = true },
 		"blur":                  func(_ *Header, s *Spec) { s.Blur = 700 },
 		"trim":                  func(_ *Header, s *Spec) { s.Trim = Trim{Set: true, Threshold: 10} },
 		"attention":             func(_ *Header, s *Spec) { s.Height, s.Fit, s.Gravity = 600, FitCrop, Attention },

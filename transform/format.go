@@ -131,6 +131,12 @@ func OptionalInputs() []Format {
 	return list
 }
 
+// unreadable are inputs that people ask for, and why nothing here reads them.
+var unreadable = map[string]string{
+	"pdf": "no PDF decoder is part of this build",
+	"raw": "decoding camera files takes libvips 8.18 or later, and this build is for 8.16",
+}
+
 // ParseInputs reads the names of optional inputs, separated by commas, as "svg,jxl". An empty string is the empty set.
 func ParseInputs(list string) (FormatSet, error) {
 	var set FormatSet
@@ -138,7 +144,11 @@ func ParseInputs(list string) (FormatSet, error) {
 		return set, nil
 	}
 	for name := range strings.SplitSeq(list, ",") {
-		i := slices.IndexFunc(OptionalInputs(), func(f Format) bool { return f.String() == strings.TrimSpace(name) })
+		name = strings.TrimSpace(name)
+		if why := unreadable[name]; why != "" {
+			return 0, fmt.Errorf("%q cannot be switched on: %s", name, why)
+		}
+		i := slices.IndexFunc(OptionalInputs(), func(f Format) bool { return f.String() == name })
 		if i < 0 {
 			return 0, fmt.Errorf("%q is no input that can be switched on: they are %v", name, OptionalInputs())
 		}

@@ -9,6 +9,7 @@ type Header struct {
 	Pages       int    // what page can ask for: a TIFF's pages, else Frames; HEIF files may have more than is counted here
 	Orientation int    // EXIF orientation 1-8; 1 when absent
 	Alpha       bool   // the file says that it holds transparency
+	Progressive bool   // JPEG: in scans that each refine the whole picture
 	Quality     int    // JPEG: quality 1-100 estimated from the luminance table; 0 elsewhere
 }
 

@@ -150,6 +150,7 @@ func (r *jpegReader) frame(marker byte, segment []byte) error {
 		}
 	}
 	r.framed = true
+	r.header.Progressive = marker == markerSOF2 || marker == markerSOFA
 	r.luma = segment[8]
 	r.header.Height = int(binary.BigEndian.Uint16(segment[1:]))
 	r.header.Width = int(binary.BigEndian.Uint16(segment[3:]))

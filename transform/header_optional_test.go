@@ -56,6 +56,11 @@ func TestInputs(t *testing.T) {
 			t.Errorf("%q was accepted", bad)
 		}
 	}
+	for name, why := range map[string]string{"pdf": "PDF decoder", "svg, raw": "libvips 8.18"} {
+		if _, err := ParseInputs(name); err == nil || !strings.Contains(err.Error(), why) {
+			t.Errorf("%q: %v, want %q", name, err, why)
+		}
+	}
 }
 
 // iconOf makes an ICO of pictures; each is preceded by its width, height and bits a pixel.

@@ -45,6 +45,7 @@ type lanes struct {
 	mu      sync.Mutex
 	running [numLanes]int
 	waiting [numLanes]list.List // of chan struct{}, closed when the slot is given
+	since   [numLanes]time.Time // when the queue was last empty, if it is not
 	passed  int                 // light renders let past the first heavy one that waits
 }
 
@@ -56,8 +57,8 @@ func newLanes(slots, queue int) *lanes {
 }
 
 // acquire takes a slot, waiting for it in the lane's queue. ErrBusy is answered at once when the queue is full, and when
-// ctx's deadline passes before a slot is free; a ctx that ends otherwise gives its cause.
-func (l *lanes) acquire(ctx context.Context, lane Lane) error {
+// ctx's deadline, or the time of standing, passes before a slot is free; a ctx that ends otherwise gives its cause.
+func (l *lanes) acquire(ctx context.Context, lane Lane, standing time.Duration) error {
 	l.mu.Lock()
 	queue := &l.waiting[lane]
 	if queue.Len() == 0 && l.free(lane) {
@@ -69,6 +70,12 @@ func (l *lanes) acquire(ctx context.Context, lane Lane) error {
 		l.mu.Unlock()
 		return ErrBusy
 	}
+	now := time.Now()
+	if queue.Len() == 0 {
+		l.since[lane] = now
+	}
+	ctx, cancel := bounded(ctx, now.Sub(l.since[lane]), standing)
+	defer cancel()
 	given := make(chan struct{})
 	place := queue.PushBack(given)
 	l.mu.Unlock()

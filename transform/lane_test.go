@@ -224,7 +224,7 @@ func TestLanesModel(t *testing.T) {
 				wait.Go(func() {
 					ctx, cancel := context.WithTimeout(t.Context(), patience)
 					defer cancel()
-					if err := l.acquire(ctx, lane); err != nil {
+					if err := l.acquire(ctx, lane, 0); err != nil {
 						if !errors.Is(err, ErrBusy) {
 							t.Errorf("seed %d: %v", seed, err)
 						}

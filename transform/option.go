@@ -74,7 +74,7 @@ var options = []Option{
 	},
 	{
 		Name: "max_bytes", Values: "100-100000000",
-		Effect: "highest quality up to quality that fits; 422 if none does",
+		Effect: "highest quality up to quality that fits; 422 if none does; rounded down, by an eighth at most",
 		parse:  func(s *Spec, v string) error { return parseMaxBytes(&s.MaxBytes, v) },
 		print:  func(s Spec) string { return printNumber(s.MaxBytes) },
 	},

@@ -119,3 +119,28 @@ func TestLaterGravityWins(t *testing.T) {
 		}
 	}
 }
+
+// Bounds in bytes are few, never above what was asked for, and at most an eighth below.
+func TestByteRungs(t *testing.T) {
+	rungs := map[int]bool{}
+	for n := minMaxBytes; n <= maxMaxBytes; n += 1 + n/5000 {
+		rung := byteRung(n)
+		if rung > n || 8*(n-rung) > n || byteRung(rung) != rung {
+			t.Fatalf("%d: %d", n, rung)
+		}
+		rungs[rung] = true
+	}
+	if len(rungs) > 157 {
+		t.Errorf("%d rungs", len(rungs))
+	}
+	for _, round := range []int{100, 500, 10_000, 20_000, 25_000, 30_000, 50_000, 75_000, 100_000, 150_000, 200_000, 1_000_000, maxMaxBytes} {
+		if got := byteRung(round); got != round {
+			t.Errorf("%d: %d", round, got)
+		}
+	}
+	a, errA := Parse(".webp?max_bytes=51200")
+	b, errB := Parse(".webp?max_bytes=50000")
+	if errA != nil || errB != nil || a != b || a.String() != ".webp?max_bytes=50000" {
+		t.Errorf("%s and %s (%v, %v)", a, b, errA, errB)
+	}
+}

@@ -56,6 +56,9 @@ func ReadPlaceholder(rendering []byte) (Placeholder, error) {
 	if err != nil {
 		return Placeholder{}, fmt.Errorf("read the small rendering: %w", err)
 	}
+	if isP3(rendering) {
+		picture = fromP3(picture)
+	}
 	// BlurHash knows no shape, and like ThumbHash takes a side of a few pixels for a wave.
 	onWhite := image.NewRGBA(image.Rect(0, 0, placeholderSide, placeholderSide))
 	draw.Draw(onWhite, onWhite.Rect, image.White, image.Point{}, draw.Src)

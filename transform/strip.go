@@ -65,8 +65,8 @@ func keepSegment(marker byte, segment []byte) ([]byte, bool) {
 	body := segment[4:]
 	switch {
 	case marker == app0 && bytes.HasPrefix(body, []byte("JFIF\x00")) && len(body) >= 14:
-		// Without the thumbnail that may follow (JFIF 1.02): two bytes of size, then 14 of body.
-		return append([]byte{0xFF, app0, 0, 16}, append(bytes.Clone(body[:12]), 0, 0)...), true
+		// Without the thumbnail that may follow, and at 72 pixels an inch (JFIF 1.02): two bytes of size, then 14 of body.
+		return append(append([]byte{0xFF, app0, 0, 16}, body[:7]...), 1, 0, 72, 0, 72, 0, 0), true
 	case marker == app14 && bytes.HasPrefix(body, []byte("Adobe")):
 		return segment, true
 	case marker == app2 && bytes.HasPrefix(body, []byte("ICC_PROFILE\x00")):

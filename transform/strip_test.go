@@ -31,7 +31,7 @@ func TestStrip(t *testing.T) {
 		{"jpeg with a comment and xmp", JPEG, into(segment(0xFE, []byte("secret")), segment(0xE1, []byte("http://ns.adobe.com/xap/1.0/\x00secret"))), jpeg},
 		{"jpeg with more behind its end", JPEG, concat(jpeg, []byte("<script>secret")), jpeg},
 		{"jpeg with fill bytes", JPEG, slices.Insert(bytes.Clone(jpeg), 2, 0xFF, 0xFF), jpeg},
-		{"jpeg with a thumbnail", JPEG, into(segment(0xE0, []byte("JFIF\x00\x01\x02\x00\x00\x01\x00\x01\x01\x01secret"))), into(segment(0xE0, []byte("JFIF\x00\x01\x02\x00\x00\x01\x00\x01\x00\x00")))},
+		{"jpeg with a thumbnail and a resolution", JPEG, into(segment(0xE0, []byte("JFIF\x00\x01\x02\x01\x01\x2c\x01\x2c\x01\x01secret"))), into(segment(0xE0, []byte("JFIF\x00\x01\x02\x01\x00\x48\x00\x48\x00\x00")))},
 		{"jpeg with adobe's colour transform", JPEG, into(segment(0xEE, []byte("Adobe\x00\x64\x00\x00\x00\x00\x01"))), into(segment(0xEE, []byte("Adobe\x00\x64\x00\x00\x00\x00\x01")))},
 		{"jpeg with a profile", JPEG, into(segment(0xE2, []byte("ICC_PROFILE\x00\x01\x01acsp"))), nil},
 		{"jpeg cut off", JPEG, jpeg[:len(jpeg)-2], nil},

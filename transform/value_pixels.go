@@ -54,8 +54,29 @@ func parseMaxBytes(to *int, value string) error {
 	if !ok || n < minMaxBytes || n > maxMaxBytes {
 		return fmt.Errorf("it is a whole number of bytes from %d to %d", minMaxBytes, maxMaxBytes)
 	}
-	*to = n
+	*to = byteRung(n)
 	return nil
+}
+
+// byteRungs are the bounds that are told apart in each power of ten: what people write, and steps of at most an eighth between.
+var byteRungs = [...]int{
+	10, 11, 12, 13, 14, 15, 16, 18, 20, 22, 24, 25, 28, 30, 32, 35, 40, 45, 50, 55, 60, 65, 70, 75, 80, 90,
+}
+
+// byteRung returns the largest rung that is no more than n, which is at least 10: a bound that is kept keeps n too. Without it
+// every number would be a variant of its own; with it there are 157.
+func byteRung(n int) int {
+	power := 1
+	for n/power >= 100 {
+		power *= 10
+	}
+	rung := byteRungs[0]
+	for _, r := range byteRungs {
+		if r <= n/power {
+			rung = r
+		}
+	}
+	return rung * power
 }
 
 func parseTrim(to *Trim, value string) error {

@@ -41,6 +41,10 @@ func Run(t *testing.T, open func(t *testing.T) cache.Tier) {
 		{"a purged source can be set again", suite.setAgain},
 		{"a large entry is kept or refused", suite.large},
 		{"calls never mix entries", suite.concurrent},
+		{"a sweep removes what its scope covers and nothing else", suite.sweep},
+		{"a sweep finds entries however many there are", suite.sweepMany},
+		{"a sweep removes damaged entries", suite.sweepDamaged},
+		{"a text is kept", suite.keep},
 		{"an ended context ends calls", suite.cancelled},
 		{"damage is noticed and removed", suite.damage},
 	}

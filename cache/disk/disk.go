@@ -261,28 +261,3 @@ func (t *Tier) remove(name string) error {
 	}
 	return err
 }
-
-// Purge removes the files of a source.
-func (t *Tier) Purge(ctx context.Context, source string) error {
-	name := folder(source)
-	entries, err := fs.ReadDir(t.root.FS(), name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("list entries: %w", err)
-	}
-	for _, entry := range entries {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		if !cache.IsName(entry.Name()) {
-			continue
-		}
-		if err := t.remove(path.Join(name, entry.Name())); err != nil {
-			return fmt.Errorf("remove entry: %w", err)
-		}
-	}
-	_ = t.root.Remove(name) // stays when something was stored meanwhile
-	return nil
-}

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"sync"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -155,6 +156,17 @@ func TestPurgeReachesWhatIsNotVisibleYet(t *testing.T) {
 				}
 			}
 			tier.Wait()
+		}
+	}
+}
+
+func TestHeadStart(t *testing.T) {
+	for cost, want := range map[time.Duration]int{
+		0: 0, -time.Hour: 0, commonCost: 0, 59 * time.Millisecond: 0, 60 * time.Millisecond: 1, 240 * time.Millisecond: 2,
+		time.Second: 3, time.Minute: maxHeadStart, time.Hour: maxHeadStart,
+	} {
+		if got := headStart(cost); got != want {
+			t.Errorf("a rendering of %v begins with %d accesses more, want %d", cost, got, want)
 		}
 	}
 }

@@ -20,8 +20,9 @@ const (
 	noPool        = -1         // 0 would open connections of their own for transactions
 )
 
-// connect returns a client for an installation of any kind.
-func connect(address string) (goredis.UniversalClient, error) {
+// Connect returns a client for an installation of any kind, with the deadlines of this tier; see New for address. It
+// connects when it is first used. Who calls this closes it.
+func Connect(address string) (goredis.UniversalClient, error) {
 	o, err := parse(address)
 	if err != nil {
 		return nil, fmt.Errorf("redis URL: %w", withoutURL(err))
@@ -37,7 +38,7 @@ func connect(address string) (goredis.UniversalClient, error) {
 }
 
 // parse reads what an address says: the kind of installation from its scheme, where it is and how to log in. Settings of
-// the client that it may hold beside these are overruled by connect.
+// the client that it may hold beside these are overruled by Connect.
 func parse(address string) (*goredis.UniversalOptions, error) {
 	kind, address := splitScheme(address)
 	switch kind {

@@ -49,7 +49,8 @@ type Options struct {
 // slot of a cluster.
 //
 // Calls have deadlines of 50 ms to 2 s and are not repeated. After five failures within a second the tier answers
-// cache.ErrOpen at once and probes the server once a second.
+// cache.ErrOpen at once and probes the server once a second. A server that is full, or a replica, answers writes with
+// cache.ErrRefused and is read all the same.
 type Tier struct {
 	*cache.Breaker
 	client goredis.UniversalClient
@@ -64,7 +65,7 @@ func init() { logging.Disable() }
 // redis+sentinel://host:port/database?master_name=NAME&addr=HOST:PORT, redis+cluster://host:port?addr=HOST:PORT. It connects
 // when it is first used, so that a server that is away at the start is no error.
 func New(url string, options Options) (*Tier, error) {
-	client, err := connect(url)
+	client, err := Connect(url)
 	if err != nil {
 		return nil, err
 	}
@@ -89,7 +90,13 @@ type store struct {
 	client goredis.UniversalClient
 }
 
-func indexKey(source string) string { return "deckle:{" + cache.SourceName(source) + "}" }
+// A key begins with these and cache.SourcePath between them, so that it tells whose it is.
+const (
+	keyBegin = "deckle:{"
+	keyEnd   = "}"
+)
+
+func indexKey(source string) string { return keyBegin + cache.SourcePath(source) + keyEnd }
 
 func entryKey(index, variant string) string { return index + ":" + variant }
 
@@ -146,40 +153,11 @@ func (s *store) Set(ctx context.Context, k cache.Key, e *cache.Entry) error {
 		tx.PExpire(ctx, index, s.TTL)
 		return nil
 	})
-	if err != nil {
-		return fmt.Errorf("set in redis: %w", err)
-	}
-	return nil
-}
-
-func (s *store) Purge(ctx context.Context, source string) error {
-	ctx, cancel := context.WithTimeout(ctx, purgeTimeout)
-	defer cancel()
-	index := indexKey(source)
-	for {
-		variants, err := s.client.ZRange(ctx, index, 0, purgeBatch-1).Result()
-		if err != nil {
-			return fmt.Errorf("list in redis: %w", err)
-		}
-		if len(variants) == 0 {
-			return nil
-		}
-		if err := s.purge(ctx, index, variants); err != nil {
-			return fmt.Errorf("delete from redis: %w", err)
-		}
-	}
-}
-
-// purge takes the names off the set one by one rather than deleting the set, which may have gained names since it was read.
-func (s *store) purge(ctx context.Context, index string, variants []string) error {
-	keys, members := make([]string, len(variants)), make([]any, len(variants))
-	for i, variant := range variants {
-		keys[i], members[i] = entryKey(index, variant), variant
-	}
-	_, err := s.client.TxPipelined(ctx, func(tx goredis.Pipeliner) error {
-		tx.Unlink(ctx, keys...)
-		tx.ZRem(ctx, index, members...)
+	switch {
+	case err == nil:
 		return nil
-	})
-	return err
+	case goredis.IsOOMError(err), goredis.IsReadOnlyError(err), goredis.IsExecAbortError(err):
+		return fmt.Errorf("set in redis: %w: %w", cache.ErrRefused, err)
+	}
+	return fmt.Errorf("set in redis: %w", err)
 }

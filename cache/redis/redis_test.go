@@ -225,11 +225,31 @@ func TestFullServerRefusesAndAnswers(t *testing.T) {
 	if err := tier.client.ConfigSet(t.Context(), "maxmemory", "1").Err(); err != nil {
 		t.Fatal(err)
 	}
-	if err := tier.Set(t.Context(), cache.Key{Source: "new"}, cachetest.Entry("y", 1000)); err == nil {
-		t.Error("Set on a full server = nil error")
+	for range 20 { // far more than open the breaker
+		if err := tier.Set(t.Context(), cache.Key{Source: "new"}, cachetest.Entry("y", 1000)); !errors.Is(err, cache.ErrRefused) {
+			t.Errorf("Set on a full server = %v, want ErrRefused", err)
+		}
 	}
 	if _, err := tier.Get(t.Context(), kept); err != nil {
 		t.Errorf("Get on a full server = %v", err)
+	}
+}
+
+// TestReplicaIsRead: after a failover the client may talk to a server that has become a replica.
+func TestReplicaIsRead(t *testing.T) {
+	primary, server := testserver.Redis(t), testserver.Redis(t)
+	tier := open(t, server.URL(), Options{})
+	host, port, _ := strings.Cut(primary.Addr, ":")
+	if err := tier.client.SlaveOf(t.Context(), host, port).Err(); err != nil {
+		t.Fatal(err)
+	}
+	for range 20 {
+		if err := tier.Set(t.Context(), cache.Key{}, cachetest.Entry("y", 1000)); !errors.Is(err, cache.ErrRefused) {
+			t.Fatalf("Set on a replica = %v, want ErrRefused", err)
+		}
+	}
+	if _, err := tier.Get(t.Context(), cache.Key{}); !errors.Is(err, cache.ErrMiss) {
+		t.Errorf("Get on a replica = %v, want ErrMiss", err)
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/failsafe-go/failsafe-go"
 
 	"deckle/cache"
 )
@@ -32,7 +33,7 @@ const (
 )
 
 const (
-	maxAttempts = 3 // the first and two more, within the client's budget for repetitions
+	maxAttempts = 3 // the first and two more, within the budget for repetitions
 	maxBackoff  = 500 * time.Millisecond
 	connections = 32 // how many calls wait for the server at the same time
 	dialTimeout = time.Second
@@ -42,14 +43,15 @@ const (
 	trustedLength = 4 << 20
 )
 
-// Tier stores each entry as an object <prefix>/<cache.SourceName>/<cache.VariantName>, so that Purge lists and deletes by
-// prefix. Nothing expires by itself: give the bucket a lifecycle rule that deletes objects of some age.
+// Tier stores each entry as an object <prefix>/<cache.SourcePath, with ! for each slash>/<cache.VariantName>, so that
+// Purge and Sweep list and delete by prefix, and a listing tells what is there. Nothing expires by itself: give the bucket a lifecycle rule that deletes objects of some age.
 //
 // Calls have deadlines of 2 s to get, 10 s to set and 30 s to purge, and are repeated up to twice within them. After five
 // failures within ten seconds the tier answers cache.ErrOpen at once and probes the server once a second.
 type Tier struct {
 	*cache.Breaker
-	http *http.Client
+	http  *http.Client
+	store *store // for Public
 }
 
 var _ cache.Tier = (*Tier)(nil)
@@ -83,10 +85,8 @@ func New(ctx context.Context, url string) (*Tier, error) {
 	if !ok {
 		return nil, errors.New("configure S3: the SDK's HTTP client is of another kind than before")
 	}
-	return &Tier{
-		Breaker: cache.NewBreaker(&store{client: newClient(cfg, client, a), bucket: a.bucket, prefix: a.prefix}, breakerWindow),
-		http:    client,
-	}, nil
+	objects := &store{client: newClient(cfg, client, a), bucket: a.bucket, prefix: a.prefix, hedge: newHedge()}
+	return &Tier{Breaker: cache.NewBreaker(objects, breakerWindow), http: client, store: objects}, nil
 }
 
 func limit(t *http.Transport) {
@@ -113,7 +113,10 @@ func newClient(cfg aws.Config, client *http.Client, a address) *s3.Client {
 func newRetryer() aws.Retryer {
 	return retry.NewStandard(func(o *retry.StandardOptions) {
 		o.MaxAttempts = maxAttempts
-		o.MaxBackoff = maxBackoff
+		o.MaxBackoff = maxBackoff // with full jitter
+		o.RateLimiter = newAllowance()
+		o.RetryCost, o.RetryTimeoutCost, o.ThrottlingRetryCost = repeatCost, repeatCost, repeatCost
+		o.NoRetryIncrement = repeatEarned
 	})
 }
 
@@ -128,9 +131,10 @@ type store struct {
 	client *s3.Client
 	bucket string
 	prefix string
+	hedge  failsafe.Executor[[]byte] // nil to ask once
 }
 
-func (s *store) folder(source string) string { return s.prefix + cache.SourceName(source) + "/" }
+func (s *store) folder(source string) string { return s.prefix + flat(cache.SourcePath(source)) + "/" }
 
 func (s *store) object(k cache.Key) string { return s.folder(k.Source) + cache.VariantName(k) }
 
@@ -149,9 +153,8 @@ func (s *store) Get(ctx context.Context, k cache.Key) (*cache.Entry, error) {
 	return e, nil
 }
 
-func (s *store) read(ctx context.Context, object string) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, getTimeout)
-	defer cancel()
+// fetch asks once. What it returns without an error is not nil.
+func (s *store) fetch(ctx context.Context, object string) ([]byte, error) {
 	out, err := s.client.GetObject(ctx, &s3.GetObjectInput{Bucket: &s.bucket, Key: &object})
 	var absent *types.NoSuchKey
 	if errors.As(err, &absent) {
@@ -170,6 +173,9 @@ func (s *store) read(ctx context.Context, object string) ([]byte, error) {
 	}
 	if data.Len() > MaxEntry {
 		return nil, fmt.Errorf("%w: larger than any that is stored", cache.ErrCorrupt)
+	}
+	if data.Len() == 0 {
+		return nil, fmt.Errorf("%w: empty", cache.ErrCorrupt)
 	}
 	return data.Bytes(), nil
 }
@@ -202,45 +208,6 @@ func (s *store) Set(ctx context.Context, k cache.Key, e *cache.Entry) error {
 	})
 	if err != nil {
 		return fmt.Errorf("set in S3: %w", err)
-	}
-	return nil
-}
-
-func (s *store) Purge(ctx context.Context, source string) error {
-	ctx, cancel := context.WithTimeout(ctx, purgeTimeout)
-	defer cancel()
-	pages := s3.NewListObjectsV2Paginator(s.client, &s3.ListObjectsV2Input{
-		Bucket: &s.bucket, Prefix: aws.String(s.folder(source)),
-	})
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
-		if err != nil {
-			return fmt.Errorf("list in S3: %w", err)
-		}
-		if err := s.delete(ctx, page.Contents); err != nil {
-			return fmt.Errorf("delete from S3: %w", err)
-		}
-	}
-	return nil
-}
-
-// delete removes one page of a listing, which holds no more objects than one call can delete: a thousand.
-func (s *store) delete(ctx context.Context, objects []types.Object) error {
-	if len(objects) == 0 {
-		return nil
-	}
-	names := make([]types.ObjectIdentifier, len(objects))
-	for i, object := range objects {
-		names[i].Key = object.Key
-	}
-	out, err := s.client.DeleteObjects(ctx, &s3.DeleteObjectsInput{
-		Bucket: &s.bucket, Delete: &types.Delete{Objects: names, Quiet: aws.Bool(true)},
-	})
-	if err != nil {
-		return err
-	}
-	if len(out.Errors) > 0 {
-		return fmt.Errorf("%d of %d objects stay: %s", len(out.Errors), len(names), aws.ToString(out.Errors[0].Message))
 	}
 	return nil
 }

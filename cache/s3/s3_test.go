@@ -8,9 +8,12 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 
@@ -44,7 +47,7 @@ type damaged struct {
 
 func (d damaged) Damage(t testing.TB, k cache.Key, change func([]byte) []byte) {
 	t.Helper()
-	path := d.server.Path(d.bucket, "prefix/"+cache.SourceName(k.Source)+"/"+cache.VariantName(k))
+	path := d.server.Path(d.bucket, "prefix/"+flat(cache.SourcePath(k.Source))+"/"+cache.VariantName(k))
 	data, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -81,7 +84,7 @@ func TestPurgeOfManyPages(t *testing.T) {
 	if err := tier.Set(t.Context(), k, cachetest.Entry("x", 1)); err != nil {
 		t.Fatal(err)
 	}
-	folder := server.Path(bucket, "prefix/"+cache.SourceName("s"))
+	folder := server.Path(bucket, "prefix/s")
 	for i := range 1500 { // two pages
 		if err := os.WriteFile(fmt.Sprintf("%s/%032x", folder, i), nil, 0o600); err != nil {
 			t.Fatal(err)
@@ -223,6 +226,83 @@ func TestRepetitions(t *testing.T) {
 	}
 	if requests != maxAttempts {
 		t.Errorf("the server was asked %d times, want %d", requests, maxAttempts)
+	}
+}
+
+// TestRepetitionsAreBudgeted has a server fail two requests in three, and counts how many more requests than calls it gets.
+// The calls go past the breaker, which would ask it hardly ever.
+func TestRepetitionsAreBudgeted(t *testing.T) {
+	t.Setenv("AWS_ACCESS_KEY_ID", "x")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "x")
+	var requests atomic.Int64
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		code := http.StatusServiceUnavailable
+		if requests.Add(1)%3 == 0 {
+			code = http.StatusNotFound
+		}
+		w.Header().Set("Content-Type", "application/xml")
+		w.WriteHeader(code)
+		_, _ = fmt.Fprintf(w, "<Error><Code>%s</Code></Error>", map[int]string{404: "NoSuchKey", 503: "SlowDown"}[code])
+	}))
+	defer server.Close()
+	a, err := parse("s3://b?region=r&endpoint=" + server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := aws.Config{Region: "r", Retryer: newRetryer, Credentials: aws.AnonymousCredentials{}}
+	s := &store{client: newClient(cfg, server.Client(), a), bucket: a.bucket}
+	const calls = 300
+	var wait sync.WaitGroup
+	for range 30 {
+		wait.Go(func() {
+			for range calls / 30 {
+				_, _ = s.Get(context.Background(), cache.Key{}) // what it answers is chance
+			}
+		})
+	}
+	wait.Wait()
+	amplification := float64(requests.Load()) / calls
+	t.Logf("%d requests for %d calls: %.2f", requests.Load(), calls, amplification)
+	if amplification > 1.2 || amplification <= 1 {
+		t.Errorf("amplification %.2f, want at most 1.2, and some repetitions", amplification)
+	}
+}
+
+// TestHedge has one get in thirty take half a second, and wants most of those to be answered long before by a second question,
+// which are few.
+func TestHedge(t *testing.T) {
+	t.Setenv("AWS_ACCESS_KEY_ID", "x")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "x")
+	k, e := cache.Key{Source: "s"}, cachetest.Entry("x", 1000)
+	whole := cache.Encode(k, e)
+	var requests atomic.Int64
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if requests.Add(1)%30 == 0 {
+			select {
+			case <-time.After(500 * time.Millisecond):
+			case <-r.Context().Done():
+			}
+		}
+		_, _ = w.Write(whole)
+	}))
+	defer server.Close()
+	tier := open(t, "s3://b?region=r&endpoint="+server.URL)
+	const calls = 600
+	slow := 0
+	for range calls {
+		begin := time.Now()
+		got, err := tier.Get(t.Context(), k)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cachetest.Equal(t, got, e)
+		if time.Since(begin) >= 500*time.Millisecond {
+			slow++
+		}
+	}
+	t.Logf("%d of %d gets took as long as the slow ones, of which there are %d; %d requests", slow, calls, calls/30, requests.Load())
+	if extra := requests.Load() - calls; slow > calls/100 || extra < calls/60 || extra > calls/5 {
+		t.Errorf("%d slow answers, %d second questions", slow, extra)
 	}
 }
 

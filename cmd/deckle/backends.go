@@ -79,20 +79,20 @@ func openTiers(ctx context.Context, c *configuration, ends *closers) ([]cache.La
 			return nil, fmt.Errorf("open Redis tier: %w", err)
 		}
 		ends.add(shared.Close)
-		layers = append(layers, cache.Layer{Name: "redis", Tier: shared})
+		layers = append(layers, cache.Layer{Name: "redis", Tier: shared, Shared: true})
 	}
 	durable, err := openStore(ctx, c.store, ends)
 	if err != nil {
 		return nil, fmt.Errorf("open durable tier: %w", err)
 	}
-	return append(layers, durable), nil
+	return withPublic(append(layers, durable), c)
 }
 
 // openStore is the list of durable tiers, by the scheme of their URL.
 func openStore(ctx context.Context, at *url.URL, ends *closers) (cache.Layer, error) {
 	if at.Scheme == "s3" {
 		tier, err := cachedS3.New(ctx, at.String())
-		return cache.Layer{Name: "s3", Tier: tier}, err
+		return cache.Layer{Name: "s3", Tier: tier, Shared: true}, err
 	}
 	most, err := humanize.ParseBytes(fallback(at.Query().Get("max"), "20GiB"))
 	if err != nil {

@@ -48,8 +48,14 @@ type settings struct {
 	Isolate        bool   `default:"true" negatable:"" help:"Render in processes of their own, which are killed at the deadline and cost one request when they crash."`
 	RenderTimeout  string `default:"5s" help:"How long one render may take in such a process; an animation gets twice that."`
 	RendererMemory string `default:"1GiB" help:"Most memory that one such process may allocate."`
+	PyramidMemory  string `default:"128MiB" help:"Most memory for decoded sources that several sizes are asked of at about the same time; 0 decodes for each."`
 
 	Rendering renderSettings `embed:""`
+	HTTP      httpSettings   `embed:""`
+	Guard     guardSettings  `embed:""`
+	Fleet     fleetSettings  `embed:""`
+	Signing   signSettings   `embed:""`
+	Events    eventSettings  `embed:""`
 
 	APIKeys string `name:"api-keys" help:"Keys that the operator's listener takes, separated by commas." placeholder:"KEY,..."`
 
@@ -87,12 +93,18 @@ type configuration struct {
 	isolate             bool
 	renderTimeout       time.Duration
 	rendererMemory      int64 // bytes
+	pyramidMemory       int64 // bytes; -1 for none
 	apiKeys             []string
 	rules               proxy.Rules
+	http                httpPolicy
 	allowIndexing       bool
 	fresh, stale        time.Duration
 	allowUpstream       []netip.Prefix
 	limits              transform.Limits
+	guard               guarding
+	fleet               fleetTimes
+	signed              proxy.Signed
+	events              eventing
 	engine              vips.Config
 	tokenLifetime       time.Duration
 	accessLog, logLevel string
@@ -170,8 +182,11 @@ func (s *settings) resolve() (*configuration, error) {
 		maxAge: r.duration("max-age", s.MaxAge, 0), tokenLifetime: r.duration("token-lifetime", s.TokenLifetime, time.Second),
 		fresh: r.duration("version-fresh", s.VersionFresh, 0), stale: r.duration("version-stale", s.VersionStale, 0),
 		isolate: s.Isolate, renderTimeout: r.duration("render-timeout", s.RenderTimeout, time.Millisecond),
-		rendererMemory: r.bytes("renderer-memory", s.RendererMemory),
-		apiKeys:        list(s.APIKeys), rules: proxy.Rules{Ignore: list(s.Ignore), PresetsOnly: s.PresetsOnly, Snap: s.SizesSnap},
+		rendererMemory: r.bytes("renderer-memory", s.RendererMemory), pyramidMemory: -1,
+		apiKeys: list(s.APIKeys), rules: proxy.Rules{Ignore: list(s.Ignore), PresetsOnly: s.PresetsOnly, Snap: s.SizesSnap},
+	}
+	if s.PyramidMemory != "0" {
+		c.pyramidMemory = r.bytes("pyramid-memory", s.PyramidMemory)
 	}
 	data, err := filepath.Abs(s.Data)
 	if err != nil {
@@ -189,6 +204,11 @@ func (s *settings) resolve() (*configuration, error) {
 	c.engine = s.Rendering.resolve(&r, c.limits)
 	c.limits = c.engine.Limits
 	s.resolveRules(&r, c)
+	c.http = s.HTTP.resolve(&r, c.maxAge, c.store.String())
+	c.guard = s.Guard.resolve(&r)
+	c.fleet = s.Fleet.resolve(&r, c.renderTimeout)
+	c.signed = s.Signing.resolve(&r, s.HTTP.Redirect != "")
+	c.events = s.Events.resolve(&r)
 	for _, cidr := range list(s.AllowUpstream) {
 		prefix, err := netip.ParsePrefix(cidr)
 		if err != nil {
@@ -297,13 +317,13 @@ func envName(flag string) string {
 }
 
 // fromEnvironment gives DECKLE_NAME, or what the file named by DECKLE_NAME_FILE holds.
-func (c *configSources) fromEnvironment(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
+func (c *configSources) fromEnvironment(_ *kong.Context, path *kong.Path, flag *kong.Flag) (any, error) {
 	name := envName(flag.Name)
 	if value, set := c.environ(name); set {
 		return value, nil
 	}
 	file, set := c.environ(name + "_FILE")
-	if !set {
+	if !set || hasFileFlag(path, flag) {
 		return nil, nil
 	}
 	text, err := os.ReadFile(file)
@@ -390,7 +410,7 @@ func (c *configCommand) Run(stdout io.Writer, k *kong.Context) error {
 			continue
 		}
 		value := fmt.Sprint(flag.Target.Interface())
-		if flag.Name == "api-keys" && value != "" {
+		if secretFlags[flag.Name] && value != "" {
 			value = "****"
 		}
 		text, err := yaml.Marshal(map[string]string{flag.Name: redacted(value)})

@@ -107,7 +107,7 @@ func TestConfigFileFaults(t *testing.T) {
 func TestOriginList(t *testing.T) {
 	s := settings{
 		Origin: "shop=s3://bucket/p?endpoint=http://x&region=y,https://host/pictures", Listen: ":1", AdminListen: "127.0.0.1:1", Data: "d",
-		Memory: "1MiB", Renderers: "1", Queue: "1", Timeout: "1s", RenderTimeout: "1s", RendererMemory: "1GiB", MaxAge: "0s", VersionFresh: "1s", VersionStale: "1s",
+		Memory: "1MiB", Renderers: "1", Queue: "1", Timeout: "1s", RenderTimeout: "1s", RendererMemory: "1GiB", PyramidMemory: "0", MaxAge: "0s", VersionFresh: "1s", VersionStale: "1s",
 		MaxSourceBytes: "1MiB", MaxSourcePixels: "1", MaxSourceSide: "1", MaxOutputSide: "1", TokenLifetime: "1s",
 	}
 	c, err := s.resolve()
@@ -126,7 +126,7 @@ func FuzzConfig(f *testing.F) {
 	f.Fuzz(func(t *testing.T, size, url, address string) {
 		s := settings{
 			Origin: url, Store: url, Redis: url, Database: url, Listen: address, AdminListen: address, Data: "d", Memory: size, Renderers: size,
-			Queue: size, Timeout: size, RenderTimeout: size, RendererMemory: size, MaxAge: size, VersionFresh: size, VersionStale: size, MaxSourceBytes: size, MaxSourcePixels: size,
+			Queue: size, Timeout: size, RenderTimeout: size, RendererMemory: size, PyramidMemory: size, MaxAge: size, VersionFresh: size, VersionStale: size, MaxSourceBytes: size, MaxSourcePixels: size,
 			MaxSourceSide: size, MaxOutputSide: size, TokenLifetime: size, AllowUpstream: address, APIKeys: url,
 		}
 		if c, err := s.resolve(); err == nil && (c.memory < 1 || c.queue < 1 || c.timeout < 1) {
@@ -140,7 +140,7 @@ func TestVersion(t *testing.T) {
 	if code != exitOK {
 		t.Fatalf("%d %s", code, stderr)
 	}
-	for _, text := range []string{"libvips 8.", "go 1.", "jpg", "png", "webp", "avif", "gif", "jxl", "heic", "tif"} {
+	for _, text := range []string{"libvips 8.", "\nlibwebp 1.", "\nlibheif 1.", "go 1.", "jpg", "png", "webp", "avif", "gif", "jxl", "heic", "tif"} {
 		if !strings.Contains(stdout, text) {
 			t.Errorf("%q is missing in\n%s", text, stdout)
 		}

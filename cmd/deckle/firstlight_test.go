@@ -105,8 +105,8 @@ func TestTokens(t *testing.T) {
 	}
 }
 
-// fleet starts two nodes that share Redis and S3, each with records of its own.
-func fleet(t *testing.T, more ...string) (a, b *daemon, redis *testserver.RedisServer) {
+// twoNodes starts two nodes that share Redis and S3, each with records of its own.
+func twoNodes(t *testing.T, more ...string) (a, b *daemon, redis *testserver.RedisServer) {
 	t.Helper()
 	redis = testserver.Redis(t)
 	s3 := testserver.S3(t)
@@ -122,7 +122,7 @@ func fleet(t *testing.T, more ...string) (a, b *daemon, redis *testserver.RedisS
 // TestFleet: what one node renders the other answers from Redis, from S3 when Redis was emptied, and nothing fails while
 // Redis is away.
 func TestFleet(t *testing.T) {
-	a, b, redis := fleet(t)
+	a, b, redis := twoNodes(t)
 	a.upload("cat", photo(), false)
 	rendered := a.mustGet("/cat_300_200.webp", "render")
 	eventually(t, 10*time.Second, "A has written behind its answer", func() bool { return a.metric("deckle_backlog_bytes") == 0 })
@@ -197,7 +197,7 @@ func killRedisUnderLoad(t *testing.T, a, b *daemon, redis *testserver.RedisServe
 
 // TestReplace: the node that took the new picture serves it at once, the other within the stated bound of 5 s.
 func TestReplace(t *testing.T) {
-	a, b, _ := fleet(t)
+	a, b, _ := twoNodes(t)
 	old := testimage.JPEG(testimage.Quadrants(400, 300), 90)
 	a.upload("cat", old, false)
 	for _, node := range []*daemon{a, b} {

@@ -22,6 +22,10 @@ const (
 type cli struct {
 	Serve       serveCommand       `cmd:"" default:"withargs" help:"Serve pictures (the default command)."`
 	Token       tokenCommand       `cmd:"" help:"Ask a running Deckle for a token that allows one upload."`
+	Purge       purgeCommand       `cmd:"" help:"Remove finished pictures from a running Deckle and its fleet, or mark them as out of date."`
+	Warm        warmCommand        `cmd:"" help:"Ask an edge for the pictures of a list or an access log, so that they are there."`
+	Sign        signCommand        `cmd:"" help:"Sign a URL."`
+	Secret      secretCommand      `cmd:"" help:"Make secrets to sign URLs with."`
 	Bench       benchCommand       `cmd:"" help:"Load an image server and measure it."`
 	Config      configCommand      `cmd:"" help:"Print the effective configuration, secrets masked."`
 	Replay      replayCommand      `cmd:"" hidden:"" help:"Serve one recorded answer: the floor that bench --floor measures."`

@@ -31,7 +31,7 @@ func openRenderer(settings json.RawMessage) (pool.Facts, error) {
 		return pool.Facts{}, err
 	}
 	return pool.Facts{
-		Engine: engine, Generation: engine.Generation(), Backend: "libvips " + vips.Version(),
+		Engine: engine, Generation: engine.Generation(), Backend: vips.Backend(),
 		Memory: func() (held, most int64) {
 			m := vips.ReadMemory()
 			return m.Bytes, m.Highwater
@@ -57,6 +57,8 @@ func openVips(c vips.Config) (*vips.Engine, error) {
 type renderers interface {
 	transform.Engine
 	Generation() string
+	// Backend names what renders, with versions. Ready must have returned nil.
+	Backend() string
 	// Ready waits until the engine can be asked anything.
 	Ready(ctx context.Context) error
 }
@@ -65,6 +67,7 @@ type renderers interface {
 type inProcess struct{ *vips.Engine }
 
 func (inProcess) Ready(context.Context) error { return nil }
+func (inProcess) Backend() string             { return vips.Backend() }
 
 // openRenderers begins to start what renders; Ready of it is asked before anything else.
 func (n *node) openRenderers(c vips.Config, m *admin.Metrics) (renderers, error) {
@@ -87,7 +90,8 @@ func (n *node) openRenderers(c vips.Config, m *admin.Metrics) (renderers, error)
 		Command:  func() *exec.Cmd { return pool.Self("renderer") },
 		Settings: settings, Limits: c.Limits, Slots: n.config.renderers,
 		StillTimeout: n.config.renderTimeout, AnimationTimeout: 2 * n.config.renderTimeout, Memory: n.config.rendererMemory,
-		Log: n.log,
+		Pyramids: n.config.pyramidMemory,
+		Log:      n.log,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("start renderers: %w", err)
@@ -115,6 +119,9 @@ func (n *node) poolMetrics(m *admin.Metrics) {
 		}
 		return float64(now.Resident)
 	})
+	m.Count("deckle_pyramids_total", "Sources whose decoded pixels were kept for other sizes.", func() float64 { return float64(p.Stats().PyramidsRaised) })
+	m.Count("deckle_pyramid_renders_total", "Renders that decoded nothing, because the pixels had been kept.", func() float64 { return float64(p.Stats().PyramidRenders) })
+	m.Gauge("deckle_pyramid_bytes", "Bytes that kept pixels take.", func() float64 { return float64(p.Stats().PyramidBytes) })
 	m.Gauge("deckle_quarantined_sources", "Sources that are not rendered for a while, because they ended renderers.", func() float64 { return float64(p.Stats().Quarantined) })
 	m.Count("deckle_quarantine_refusals_total", "Renders refused because the source is in quarantine.", func() float64 { return float64(p.Stats().Refused) })
 	for why := range p.Stats().Ended {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -13,10 +14,11 @@ import (
 
 // renderSettings are the flags that decide what renderings look like and what is read.
 type renderSettings struct {
-	Inputs   string `help:"Source formats to read beside the usual ones: svg, jxl, jp2, separated by commas. Their decoders are tried less." placeholder:"FORMAT,..."`
-	Effort   string `help:"How hard encoders try to make files small, as in webp=4,avif=2: webp 1-6, avif, jxl and png 1-9, gif 1-10. Changing it renders everything anew." placeholder:"FORMAT=N,..."`
-	Baseline bool   `help:"Write baseline JPEGs instead of progressive ones: a little less CPU, a little larger."`
-	Overlays string `help:"Directory of pictures for watermarks: logo.png in it is watermark=logo." placeholder:"DIR"`
+	Inputs    string `help:"Source formats to read beside the usual ones: svg, jxl, jp2, separated by commas. Their decoders are tried less." placeholder:"FORMAT,..."`
+	Effort    string `help:"How hard encoders try to make files small, as in webp=4,avif=2: webp 1-6, avif, jxl and png 1-9, gif 1-10. Changing it renders everything anew." placeholder:"FORMAT=N,..."`
+	Baseline  bool   `help:"Write baseline JPEGs instead of progressive ones: a little less CPU, a little larger."`
+	WideGamut bool   `help:"Keep colours beyond sRGB: a source with a wide-gamut profile is rendered as Display P3, with a profile of 500 bytes, where the format can hold one. Changing it renders everything anew."`
+	Overlays  string `help:"Directory of pictures for watermarks: logo.png in it is watermark=logo." placeholder:"DIR"`
 }
 
 // resolve reads the settings into what the engine takes; faults are kept in r.
@@ -26,7 +28,7 @@ func (s *renderSettings) resolve(r *reader, limits transform.Limits) vips.Config
 		r.fault("inputs", s.Inputs, err.Error())
 	}
 	limits.Inputs = inputs
-	return vips.Config{Limits: limits, Effort: s.effort(r), Baseline: s.Baseline, Overlays: s.overlays(r)}
+	return vips.Config{Limits: limits, Effort: s.effort(r), Baseline: s.Baseline, WideGamut: s.WideGamut, Overlays: s.overlays(r)}
 }
 
 func (s *renderSettings) effort(r *reader) vips.Effort {
@@ -79,4 +81,11 @@ func (s *renderSettings) overlays(r *reader) map[string][]byte {
 		files[name] = file
 	}
 	return files
+}
+
+// warnOf says so when a library that renders should be upgraded.
+func (n *node) warnOf(backend string) {
+	if vips.Doubtful(backend) {
+		n.log.Warn("a decoder may be open to attack by pictures", slog.String("libraries", backend))
+	}
 }

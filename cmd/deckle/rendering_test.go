@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/binary"
 	"image"
 	"image/color"
 	"image/png"
@@ -10,6 +11,7 @@ import (
 	"testing"
 
 	"deckle/internal/testimage"
+	"deckle/transform"
 )
 
 // TestRenderSettings: overlays, optional inputs and efforts reach the renderers, which are other processes.
@@ -19,7 +21,7 @@ func TestRenderSettings(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(overlays, "logo.png"), red, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	d := start(t, "--data", data, "--overlays", overlays, "--inputs", "svg", "--effort", "webp=6", "--baseline")
+	d := start(t, "--data", data, "--overlays", overlays, "--inputs", "svg", "--effort", "webp=6", "--baseline", "--wide-gamut")
 	d.upload("sky", testimage.PNG(testimage.Flat(200, 100, color.NRGBA{B: 255, A: 255})), false)
 	marked, err := png.Decode(bytes.NewReader(d.mustGet("/sky_200_100.png?watermark=logo,northwest,0.5,1", "render").body))
 	if err != nil {
@@ -49,4 +51,18 @@ func TestRenderSettings(t *testing.T) {
 	if bytes.Contains(baseline, []byte{0xff, 0xc2}) || !bytes.Contains(baseline, []byte{0xff, 0xc0}) {
 		t.Error("the JPEG is not baseline")
 	}
+	d.upload("wide", inP3(testimage.JPEG(testimage.Flat(64, 64, color.NRGBA{R: 234, G: 51, B: 35, A: 255}), 95)), false)
+	if body := d.mustGet("/wide_32_32.jpg", "render").body; !bytes.Contains(body, transform.DisplayP3Profile()) {
+		t.Error("the wide picture has no profile")
+	}
+	if body := d.get("/wide_32_32.jpg?placeholder=color").body; !bytes.Contains(body, []byte(`"#ff0000"`)) {
+		t.Errorf("the wide picture's placeholder: %s", body)
+	}
+}
+
+// inP3 puts the profile of Display P3 into a JPEG (ICC.1:2022, B.4).
+func inP3(file []byte) []byte {
+	segment := append([]byte("ICC_PROFILE\x00\x01\x01"), transform.DisplayP3Profile()...)
+	head := append([]byte{0xff, 0xd8, 0xff, 0xe2}, binary.BigEndian.AppendUint16(nil, uint16(2+len(segment)))...)
+	return append(append(head, segment...), file[2:]...)
 }

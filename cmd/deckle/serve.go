@@ -9,14 +9,12 @@ import (
 	"net"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"sync/atomic"
 	"syscall"
 	"time"
 
 	"deckle/admin"
 	"deckle/cache"
-	"deckle/catalog/sqlite"
 	"deckle/ingest"
 	"deckle/origin"
 	"deckle/proxy"
@@ -80,44 +78,61 @@ func open(ctx context.Context, c *configuration, logTo io.Writer) (*node, error)
 	if err != nil {
 		return n, err
 	}
-	n.gate = transform.NewGate(engine, c.limits, c.renderers, c.queue)
-	if !c.isolate {
-		n.gate.Deadline = c.renderTimeout // libvips in this process cannot be stopped, but its caller need not wait
-	}
+	n.gate = c.openGate(engine)
 	sources, err := openOrigins(ctx, c, &n.ends)
 	if err != nil {
 		return n, err
 	}
-	versions := origin.NewVersions(sources, origin.VersionsConfig{Fresh: c.fresh, Stale: c.stale})
-	n.ends.add(func() error { versions.Close(); return nil })
 	layers, err := openTiers(ctx, c, &n.ends)
 	if err != nil {
 		return n, err
 	}
+	known := n.lastKnown(sources, layers)
+	versions := origin.NewVersions(known, origin.VersionsConfig{Fresh: c.fresh, Stale: c.stale})
+	n.ends.add(func() error { versions.Close(); return nil })
 	n.chain = cache.NewChain(cache.Config{Layers: layers, FillTimeout: c.timeout, Observe: metrics.Tier})
-	records, err := sqlite.Open(filepath.Clean(c.database))
+	records, observe, err := n.openRecords(metrics)
 	if err != nil {
-		return n, fmt.Errorf("open records: %w", err)
+		return n, err
 	}
-	n.ends.add(records.Close)
 	if err := engine.Ready(ctx); err != nil {
 		return n, err
 	}
+	n.warnOf(engine.Backend())
+	leases, messages, err := n.openFleet(metrics)
+	if err != nil {
+		return n, err
+	}
 	n.uploads = ingest.New(ingest.Config{
-		Store: sources, Catalog: records, Engine: n.gate, Limits: c.limits, Versions: versions,
+		Store: sources, Catalog: records, Engine: n.gate, Limits: c.limits, Versions: &announcer{versions, messages, n.log},
 		Purge: n.chain.Purge, TTL: c.tokenLifetime, Log: n.log,
 	})
-	n.edge = proxy.New(proxy.Config{
-		Chain: n.chain, Sources: sources, Versions: versions, Engine: n.gate, Limits: c.limits, Uploads: n.uploads,
-		Generation: engine.Generation(), MaxAge: c.maxAge, Rules: c.rules, AllowIndexing: c.allowIndexing, Timeout: c.timeout,
-		Log: n.accessLog(logTo), Observe: metrics,
-	})
+	n.edge = proxy.New(n.guarded(proxy.Config{
+		Chain: n.chain, Sources: sources, Versions: known.Versions(versions), Engine: n.gate, Limits: c.limits, Uploads: n.uploads, Leases: leases,
+		Generation: engine.Generation(), Policy: c.http.policy, Public: publicCopies(layers), PublicURL: c.http.public, Rules: c.rules, Signed: c.signed, AllowIndexing: c.allowIndexing, Timeout: c.timeout,
+		Log: n.accessLog(logTo), Observe: observe,
+	}))
+	n.watchSecrets(c.signed.Verifier)
+	n.guardMemory(shrinkable(layers))
+	n.guardMetrics(metrics)
 	n.operator = admin.New(admin.Config{
 		Grants: n.uploads, APIKeys: c.apiKeys, Registry: metrics.Registry, Log: n.log,
+		Purging: n.openPurging(ctx, versions, messages), Warmer: n.warmer(), Outbox: records.Outbox(),
 		Checks: n.checks(sources, records.Ping),
 	})
+	n.follow(messages, versions, layers[0].Tier)
 	n.gauges(metrics)
 	return n, n.bind()
+}
+
+// openGate bounds what is rendered at one time.
+func (c *configuration) openGate(engine transform.Engine) *transform.Gate {
+	gate := transform.NewGate(engine, c.limits, c.renderers, c.queue)
+	gate.QueueWait = c.guard.queueWait
+	if !c.isolate {
+		gate.Deadline = c.renderTimeout // libvips in this process cannot be stopped, but its caller need not wait
+	}
+	return gate
 }
 
 // accessLog writes lines in batches, unless only errors are wanted.
@@ -200,6 +215,8 @@ func (n *node) run(ctx context.Context) error {
 	}
 	n.draining.Store(true)
 	n.log.Info("stopping")
+	n.edge.Drain()
+	err = errors.Join(err, n.linger(failed))
 	late, cancel := context.WithTimeout(context.Background(), drainTime)
 	defer cancel()
 	err = errors.Join(err, n.edge.Shutdown(late), n.chain.Close(late), n.operator.Shutdown(late))

@@ -47,10 +47,15 @@ func (t *tokenCommand) Run(stdout io.Writer) error {
 
 // call sends a request to the operator's listener and reads its JSON answer, whatever its status.
 func (f *operatorFlags) call(request *http.Request, answer any) error {
+	return f.callWithin(10*time.Second, request, answer)
+}
+
+// callWithin is call for what may take longer.
+func (f *operatorFlags) callWithin(timeout time.Duration, request *http.Request, answer any) error {
 	if f.APIKey != "" {
 		request.Header.Set("Authorization", "Bearer "+f.APIKey)
 	}
-	client := &http.Client{Timeout: 10 * time.Second}
+	client := &http.Client{Timeout: timeout}
 	response, err := client.Do(request)
 	if err != nil {
 		return err

@@ -20,8 +20,8 @@ func (versionCommand) Run(stdout io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("start libvips: %w", err)
 	}
-	_, err = fmt.Fprintf(stdout, "deckle %s\ngo %s\nlibvips %s\nformats written: %s\n",
-		revision(), strings.TrimPrefix(runtime.Version(), "go"), vips.Version(), strings.Join(outputFormats(engine), " "))
+	_, err = fmt.Fprintf(stdout, "deckle %s\ngo %s\n%s\nformats written: %s\n",
+		revision(), strings.TrimPrefix(runtime.Version(), "go"), strings.ReplaceAll(vips.Backend(), ", lib", "\nlib"), strings.Join(outputFormats(engine), " "))
 	return err
 }
 

@@ -1,6 +1,8 @@
 package testserver
 
 import (
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"testing"
 
@@ -53,4 +55,27 @@ func checkLife(t *testing.T, s *Server, ask func(addr string) error) {
 			t.Errorf("%s: error %v, alive should be %v", step.name, err, step.alive)
 		}
 	}
+}
+
+// TestNginx: what may be kept is asked for once, and what may not each time.
+func TestNginx(t *testing.T) {
+	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/kept" {
+			w.Header().Set("Cache-Control", "max-age=60")
+		}
+		_, _ = w.Write([]byte("answer"))
+	}))
+	defer upstream.Close()
+	s := Nginx(t, upstream.Listener.Addr().String())
+	checkLife(t, &s.Server, askHTTP)
+	for _, step := range []struct{ path, cache string }{{"/kept", "MISS"}, {"/kept", "HIT"}, {"/other", "MISS"}, {"/other", "MISS"}} {
+		response, err := http.Get("http://" + s.Addr + step.path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := response.Body.Close(); err != nil || response.Header.Get("X-Cache") != step.cache {
+			t.Errorf("%s: X-Cache is %q, want %q; %v", step.path, response.Header.Get("X-Cache"), step.cache, err)
+		}
+	}
+	http.DefaultClient.CloseIdleConnections()
 }

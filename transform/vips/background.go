@@ -122,6 +122,9 @@ func (r *render) addAlpha() error {
 
 // ink returns b as the picture's bands.
 func (r *render) ink(b transform.Background) []float64 {
+	if r.p3 {
+		b.R, b.G, b.B = transform.DisplayP3(b.R, b.G, b.B)
+	}
 	ink := []float64{float64(b.R), float64(b.G), float64(b.B)}
 	if r.grey() {
 		ink = ink[:1]

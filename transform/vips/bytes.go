@@ -12,15 +12,18 @@ import (
 // held in memory, are encoded eight times at most. The error wraps transform.ErrMaxBytes when nothing fits.
 func (e *Engine) encodeWithin(ctx context.Context, r *render) ([]byte, error) {
 	most := r.spec.MaxBytes
-	if most == 0 {
-		return e.encode(r.image, r.format, r.quality())
-	}
-	if r.frames == 1 { // those of an animation are in memory already
+	if most > 0 && r.frames == 1 { // those of an animation are in memory already
 		if err := r.settle(); err != nil {
 			return nil, err
 		}
 	}
-	body, err := e.encode(r.image, r.format, r.quality())
+	if err := r.attach(); err != nil {
+		return nil, err
+	}
+	if most == 0 {
+		return e.encode(r, r.quality())
+	}
+	body, err := e.encode(r, r.quality())
 	if err != nil || len(body) <= most {
 		return body, err
 	}
@@ -32,7 +35,7 @@ func (e *Engine) encodeWithin(ctx context.Context, r *render) ([]byte, error) {
 				return nil, context.Cause(ctx)
 			}
 			quality := (low + high) / 2
-			body, err := e.encode(r.image, r.format, quality)
+			body, err := e.encode(r, quality)
 			if err != nil {
 				return nil, err
 			}

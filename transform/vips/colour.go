@@ -11,6 +11,7 @@ func (r *render) normalise() error {
 	if err := r.dropBands(); err != nil {
 		return malformed(err)
 	}
+	r.stayWide()
 	space := r.image.Interpretation()
 	switch {
 	case r.image.BandFormat() == libvips.BandFormatUchar && (space == libvips.InterpretationSrgb ||
@@ -20,11 +21,12 @@ func (r *render) normalise() error {
 		space == libvips.InterpretationGrey16):
 		return nil
 	case space == libvips.InterpretationCmyk || r.image.HasICCProfile():
-		if r.toSRGB() == nil {
+		if r.toSRGB(8) == nil {
 			return nil
 		}
 		// A profile that cannot be used is as good as none.
 		r.forgetProfile()
+		r.p3 = false
 	}
 	return r.toEightBits()
 }
@@ -34,6 +36,16 @@ func (r *render) toEightBits() error {
 	target := libvips.InterpretationSrgb
 	if r.grey() {
 		target = libvips.InterpretationBW
+	}
+	if r.deep() {
+		// libvips would cut the lower eight bits off instead of rounding.
+		if err := r.image.Linear([]float64{perByte}, []float64{0.5 + tie}, nil); err != nil {
+			return malformed(err)
+		}
+		if err := r.image.Cast(libvips.BandFormatUchar, nil); err != nil {
+			return malformed(err)
+		}
+		return r.name(target)
 	}
 	if err := r.image.Colourspace(target, nil); err != nil {
 		return malformed(err)
@@ -46,35 +58,75 @@ func (r *render) toEightBits() error {
 	return nil
 }
 
-// profile turns what the source calls red, green and blue into sRGB's. It waits until here because the picture is small by
+// profile turns what the source calls red, green and blue into sRGB's, or Display P3's. It waits until here because the picture is small by
 // now; the price is that the resize mixed colours on the source's tone curve instead of sRGB's.
 func (r *render) profile() error {
 	if r.hasIntents() {
 		return r.perceptual()
 	}
-	if r.image.HasICCProfile() && r.toSRGB() != nil {
-		r.forgetProfile()
+	depth := 8
+	if r.deep() && r.toned() {
+		depth = 16
 	}
-	if r.image.BandFormat() != libvips.BandFormatUchar {
+	if r.image.HasICCProfile() && r.toSRGB(depth) != nil {
+		r.forgetProfile()
+		r.p3 = false
+	}
+	if r.image.BandFormat() != libvips.BandFormatUchar && depth == 8 {
 		return r.toEightBits()
 	}
 	return nil
 }
 
-// toSRGB applies the embedded profile, or one of common inks for CMYK without, by relative colorimetry with black point
-// compensation: for the profiles that come here that is what the perceptual intent does too. Greys come back as greys.
-func (r *render) toSRGB() error {
+// perByte is what one step of 16 bits is of one of 8.
+const perByte = 1.0 / 257
+
+// deep tells whether the picture has 16 bits a channel. Results have 8; rounding to them is left to the last step that computes
+// colours anew, so that no step stretches what was rounded to visible bands.
+func (r *render) deep() bool { return r.image.BandFormat() == libvips.BandFormatUshort }
+
+// adoptDeep makes the picture's own 16-bit pixels, computed, the picture so far.
+func (r *render) adoptDeep(pixels []byte) error {
+	bands, space := r.image.Bands(), r.image.Interpretation()
+	// The binding makes images of bytes only: two bands of bytes are read as one of 16 bits.
+	if err := r.adopt(pixels, r.image.Width(), r.image.Height(), 2*bands); err != nil {
+		return err
+	}
+	read, err := r.image.Copy(&libvips.CopyOptions{Format: libvips.BandFormatUshort, Bands: bands, Interpretation: space})
+	if err != nil {
+		return malformed(err)
+	}
+	r.replace(read)
+	return nil
+}
+
+// name says what the picture's numbers mean, without changing them.
+func (r *render) name(space libvips.Interpretation) error {
+	named, err := r.image.Copy(&libvips.CopyOptions{Interpretation: space})
+	if err != nil {
+		return malformed(err)
+	}
+	r.replace(named)
+	return nil
+}
+
+// toSRGB makes sRGB, or Display P3 of what stays wide. It applies the embedded profile, or one of common inks for CMYK without, by relative colorimetry with black point
+// compensation: for the profiles that come here that is what the perceptual intent does too. Greys come back as greys. depth is 8 or 16 bits.
+func (r *render) toSRGB(depth int) error {
 	grey := r.grey()
-	o := libvips.IccTransformOptions{Embedded: true, Intent: libvips.IntentRelative, BlackPointCompensation: true, Depth: 8}
+	o := libvips.IccTransformOptions{Embedded: true, Intent: libvips.IntentRelative, BlackPointCompensation: true, Depth: depth}
 	if r.image.Interpretation() == libvips.InterpretationCmyk {
 		o.InputProfile = "cmyk"
 	}
-	if err := r.image.IccTransform("srgb", &o); err != nil {
+	if err := r.image.IccTransform(r.space(), &o); err != nil {
 		return err
 	}
-	// From here on the attached profile is sRGB itself.
+	// From here on the attached profile says what is known.
 	r.forgetProfile()
-	if grey {
+	switch {
+	case grey && depth == 16:
+		return r.image.Colourspace(libvips.InterpretationGrey16, nil)
+	case grey:
 		return r.image.Colourspace(libvips.InterpretationBW, nil)
 	}
 	return nil
@@ -118,10 +170,5 @@ func (r *render) dropBands() error {
 	if colours == 1 {
 		space = libvips.InterpretationBW
 	}
-	named, err := r.image.Copy(&libvips.CopyOptions{Interpretation: space})
-	if err != nil {
-		return err
-	}
-	r.replace(named)
-	return nil
+	return r.name(space)
 }

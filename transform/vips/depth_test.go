@@ -3,7 +3,10 @@ package vips
 import (
 	"image"
 	"image/color"
+	"math"
 	"testing"
+
+	libvips "github.com/cshum/vipsgen/vips816"
 
 	"deckle/internal/testimage"
 	"deckle/transform"
@@ -65,6 +68,54 @@ func TestNoHalosAtHardEdges(t *testing.T) {
 			}
 			if seen == 0 {
 				t.Errorf("%s, %s: nothing is seen", name, spec)
+			}
+		}
+	}
+}
+
+// A gradient finer than eight bits, stretched by options, comes out as smooth as eight bits can show it, not in bands of what it
+// would have been rounded to before.
+func TestSixteenBitsAreRoundedLast(t *testing.T) {
+	const w, h, low, high = 512, 32, 16000, 17000 // four levels of eight bits
+	colour, grey := image.NewNRGBA64(image.Rect(0, 0, w, h)), image.NewGray16(image.Rect(0, 0, w, h))
+	level := func(x float64) float64 { return low + (high-low)*x/w }
+	for i := range w * h {
+		x, y := i%w, i/w
+		v := uint16(math.Round(level(float64(x) + 0.5)))
+		colour.SetNRGBA64(x, y, color.NRGBA64{R: v, G: v, B: v, A: 0xffff - 257*20})
+		grey.SetGray16(x, y, color.Gray16{Y: v})
+	}
+	profiled := remade(t, colour, func(v *libvips.Image) ([]byte, error) {
+		if err := v.IccTransform("p3", &libvips.IccTransformOptions{InputProfile: "srgb", Depth: 16}); err != nil {
+			return nil, err
+		}
+		return v.PngsaveBuffer(&libvips.PngsaveBufferOptions{Keep: libvips.KeepIcc, Bitdepth: 16})
+	})
+	tests := map[string]struct {
+		spec transform.Spec
+		want func(v float64) float64 // both from 0 to 1
+	}{
+		"as it is":  {transform.Spec{}, func(v float64) float64 { return v }},
+		"stretched": {transform.Spec{Brightness: 100, Contrast: 100}, func(v float64) float64 { return 4*v - 0.5 }},
+		"turned":    {transform.Spec{Rotate: 180, Contrast: 50}, func(v float64) float64 { return 1.5*v - 0.25 }},
+		"grey":      {transform.Spec{Gray: true, Brightness: 100}, func(v float64) float64 { return 2 * v }},
+	}
+	for source, file := range map[string][]byte{"colour": testimage.PNG(colour), "grey": testimage.PNG(grey), "profiled": profiled} {
+		for name, tt := range tests {
+			tt.spec.Format, tt.spec.Width = transform.PNG, w/2
+			got := decode(t, mustRender(t, file, tt.spec))
+			for x := 8; x < w/2-8; x++ {
+				at := x
+				if tt.spec.Rotate == 180 {
+					at = w/2 - 1 - x
+				}
+				want := 255 * tt.want(level(2*(float64(x)+0.5))/0xffff)
+				if d := math.Abs(float64(got.NRGBAAt(at, h/4).G) - want); d > 0.6 {
+					t.Fatalf("%s, %s, at %d: %d, want %.2f", source, name, x, got.NRGBAAt(at, h/4).G, want)
+				}
+			}
+			if a := got.NRGBAAt(w/4, h/4).A; source != "grey" && a != 235 {
+				t.Errorf("%s, %s: alpha %d", source, name, a)
 			}
 		}
 	}

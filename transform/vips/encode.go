@@ -9,7 +9,7 @@ import (
 )
 
 // Effort is how hard each encoder tries to make files small. 0 stands for the default. JPEG and TIFF have no such setting,
-// and the HEIC encoder does not listen to it.
+// and the HEIC encoder does not listen to it (bench/results/quality.md).
 type Effort struct {
 	WebP int // 1-6
 	AVIF int // 1-9
@@ -75,19 +75,39 @@ func (r *render) quality() int {
 	return autoQuality[r.format]
 }
 
-// encode writes img as f. Nothing but pixels is written.
-func (e *Engine) encode(img *libvips.Image, f transform.Format, quality int) ([]byte, error) {
-	body, err := e.encoder(img, f, quality)
+// encode writes the picture. Nothing but pixels is written, and the profile of Display P3 where it is that.
+func (e *Engine) encode(r *render, quality int) ([]byte, error) {
+	if err := r.neutral(); err != nil {
+		return nil, err
+	}
+	keep := libvips.KeepNone
+	if r.p3 {
+		keep = libvips.KeepIcc
+	}
+	body, err := e.encoder(r.image, r.format, quality, keep)
 	if err != nil {
 		// The decoder runs while the encoder pulls, and is the one with something to complain about.
-		return nil, fmt.Errorf("encode %s: %w", f, malformed(err))
+		return nil, fmt.Errorf("encode %s: %w", r.format, malformed(err))
 	}
 	return body, nil
 }
 
+// perMillimetre is the resolution that results say they have, pixels: 72 to an inch, which says nothing. JPEG, PNG and TIFF
+// hold one, and their encoders always write it.
+const perMillimetre = 72 / 25.4
+
+// neutral takes the source's resolution off the picture: what somebody once meant to print is no part of it.
+func (r *render) neutral() error {
+	plain, err := r.image.Copy(&libvips.CopyOptions{Xres: perMillimetre, Yres: perMillimetre})
+	if err != nil {
+		return malformed(err)
+	}
+	r.replace(plain)
+	return nil
+}
+
 // encoder is the table of encoders: a format, the libvips operation that writes it and its settings.
-func (e *Engine) encoder(img *libvips.Image, f transform.Format, quality int) ([]byte, error) {
-	const keep = libvips.KeepNone
+func (e *Engine) encoder(img *libvips.Image, f transform.Format, quality int, keep libvips.Keep) ([]byte, error) {
 	switch f {
 	case transform.JPEG:
 		return img.JpegsaveBuffer(&libvips.JpegsaveBufferOptions{
@@ -128,7 +148,7 @@ func (e *Engine) probe() map[transform.Format]bool {
 		return writes
 	}
 	for _, f := range transform.OutputFormats() {
-		_, err := e.encoder(r.image, f, 50)
+		_, err := e.encoder(r.image, f, 50, libvips.KeepNone)
 		writes[f] = err == nil
 	}
 	return writes

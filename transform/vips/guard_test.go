@@ -254,7 +254,7 @@ func checkMemory(t *testing.T, base Memory) {
 	t.Helper()
 	deadline := time.Now().Add(5 * time.Second)
 	now := ReadMemory()
-	for now.Bytes != base.Bytes || now.Allocs != base.Allocs || now.Files != base.Files {
+	for now.Bytes > base.Bytes || now.Allocs > base.Allocs || now.Files > base.Files { // what came before may still be going
 		if time.Now().After(deadline) {
 			t.Fatalf("libvips holds %+v, held %+v before", now, base)
 		}

@@ -42,7 +42,7 @@ func (e *Engine) probeAVIF() bool {
 	if err := r.adopt(pixels, side, side, 3); err != nil {
 		return false
 	}
-	body, err := e.encoder(r.image, transform.AVIF, 0)
+	body, err := e.encoder(r.image, transform.AVIF, 0, libvips.KeepNone)
 	if err != nil {
 		return false
 	}

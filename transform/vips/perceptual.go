@@ -74,6 +74,9 @@ func (r *render) hasIntents() bool {
 	default:
 		return false
 	}
+	if r.p3 {
+		return false
+	}
 	const head, entry = 132, 12
 	profile, _ := r.image.GetICCProfile()
 	if len(profile) < head {

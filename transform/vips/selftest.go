@@ -18,6 +18,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"slices"
 	"unsafe"
@@ -29,12 +30,17 @@ import (
 // ends.
 var least = [3]int{8, 16, 1}
 
-// SelfTest tells whether the installed libvips may be given pictures of strangers: it is new enough, and it opens none of
-// the decoys, which are files of types that it has loaders for and trusts no more than we do. Both can be undone from outside,
+// SelfTest tells whether the installed libvips may be given pictures of strangers: it is new enough, none of its decoders is
+// known to be vulnerable, and it opens none of the decoys, which are files of types that it has loaders for and trusts no more than we do. Both can be undone from outside,
 // by another library in the loader's path for one. Formats that are read here on purpose are excepted. New must have succeeded.
 func SelfTest(except ...transform.Format) error {
 	if version := installed(); !reaches(version, least) {
 		return fmt.Errorf("libvips %s is installed; %d.%d.%d or later is needed", Version(), least[0], least[1], least[2])
+	}
+	for _, d := range Decoders() {
+		if d.Safety == Vulnerable {
+			return errors.New(d.String())
+		}
 	}
 	for _, d := range lures() {
 		if !slices.Contains(except, d.format) && !Refuses(d.file) {

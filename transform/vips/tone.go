@@ -16,22 +16,26 @@ var luma709 = [3]float64{0.2126, 0.7152, 0.0722}
 // of grayscale(1) for grey, so that a page can try a value in its style sheet. They are applied in this order and at once, so
 // that the next can bring back what one would have clipped. Alpha stays.
 func (r *render) tone() error {
-	s := r.spec
-	if s.Brightness == 0 && s.Contrast == 0 && s.Saturation == 0 && !s.Gray {
+	if !r.toned() {
 		return nil
+	}
+	s, scale := r.spec, 1.0
+	if r.deep() {
+		scale = perByte
 	}
 	contrast := percent(s.Contrast)
 	colours, alpha := 3, r.image.HasAlpha()
 	if r.grey() {
 		colours = 1
 	}
-	rows := toneRows(colours, contrast*percent(s.Brightness), percent(s.Saturation), s.Gray)
+	rows := toneRows(colours, scale*contrast*percent(s.Brightness), percent(s.Saturation), s.Gray)
 	add := make([]float64, len(rows))
 	for i := range add {
 		add[i] = 255 * (1 - contrast) / 2
 	}
 	if alpha {
 		rows, add = keepAlpha(rows), append(add, 0)
+		rows[len(rows)-1][len(rows[0])-1] = scale
 	}
 	if err := mix(r.image, rows); err != nil {
 		return err
@@ -39,15 +43,16 @@ func (r *render) tone() error {
 	if err := round(r.image, add...); err != nil {
 		return err
 	}
-	if !s.Gray || colours == 1 {
-		return nil
+	if s.Gray || colours == 1 {
+		return r.name(libvips.InterpretationBW)
 	}
-	named, err := r.image.Copy(&libvips.CopyOptions{Interpretation: libvips.InterpretationBW})
-	if err != nil {
-		return malformed(err)
-	}
-	r.replace(named)
-	return nil
+	return r.name(libvips.InterpretationSrgb)
+}
+
+// toned tells whether brightness, contrast or saturation change.
+func (r *render) toned() bool {
+	s := r.spec
+	return s.Brightness != 0 || s.Contrast != 0 || s.Saturation != 0 || s.Gray
 }
 
 // percent returns the factor that a change by so many per cent is.

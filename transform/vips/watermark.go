@@ -57,6 +57,14 @@ func (r *render) mark(o overlay, asked transform.Watermark) (*libvips.Image, err
 	if err != nil {
 		return nil, err
 	}
+	if r.p3 {
+		err := img.IccTransform("p3", &libvips.IccTransformOptions{InputProfile: "srgb", Intent: libvips.IntentRelative, Depth: 8})
+		if err != nil {
+			img.Close()
+			return nil, malformed(err)
+		}
+		_ = img.RemoveICCProfile() // fails only when there is none
+	}
 	size := markSize(imageSize(r.image), o.size, asked.Scale)
 	if err := weighted(img, func() error { return resize(img, size.X, size.Y) }); err != nil {
 		img.Close()

@@ -1,0 +1,70 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"deckle/internal/testimage"
+)
+
+// TestWarm warms a list that names pictures several times, one that is not there, and one that cannot be.
+func TestWarm(t *testing.T) {
+	d := start(t, "--data", t.TempDir())
+	d.upload("cat", testimage.JPEG(testimage.Quadrants(80, 60), 90), false)
+	list := `
+/cat_20_15.webp
+/cat_20_15.webp?v=7
+/cat_10_0_2x.webp
+h - - [21/Nov/2026:23:00:00 +0000] "GET /cat_40_30.webp HTTP/1.1" 200 5 "-" "-"
+https://img.example.com/missing_40_30.webp
+/cat_30_30.webp?fit=stretched
+`
+	out, errs, code := execute(t, list, "warm", "-", "--edge", d.edge, "--concurrency", "2")
+	if code != exitFailed || !strings.Contains(errs, "2 of 5 pictures") {
+		t.Errorf("exit code %d\n%s%s", code, out, errs)
+	}
+	for _, want := range []string{"5 pictures in ", ": 3 rendered, 0 already there, 2 failed", "/missing_40_30.webp: 404", "/cat_30_30.webp?fit=stretched: 400"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("%q is not in\n%s", want, out)
+		}
+	}
+	d.mustGet("/cat_20_15.webp", "memory")
+	renders := d.metric("deckle_renders_total")
+	out, errs, code = execute(t, "/cat_20_15.webp\n/cat_40_30.webp\n", "warm", "-", "--edge", d.edge)
+	if code != exitOK || !strings.Contains(out, "0 rendered, 2 already there, 0 failed") {
+		t.Errorf("exit code %d\n%s%s", code, out, errs)
+	}
+	if got := request("POST", d.admin+"/warm", strings.NewReader("/cat_20_15.webp\n/cat_21_15.webp\n")); got.status != 200 ||
+		!strings.Contains(string(got.body), `"rendered":1,"there":1`) {
+		t.Errorf("over HTTP: %d %s", got.status, got.body)
+	}
+	if n := d.metric("deckle_renders_total") - renders; n != 1 {
+		t.Errorf("%v renders, want 1", n)
+	}
+	for _, args := range [][]string{{"warm"}, {"warm", "/nowhere/at/all"}, {"warm", "-", "--rate", "-1"}} {
+		if _, _, code := execute(t, "", args...); code != exitUsage {
+			t.Errorf("%v: exit code %d", args, code)
+		}
+	}
+	if _, errs, code := execute(t, "# nothing\n", "warm", "-", "--edge", d.edge); code != exitFailed {
+		t.Errorf("an empty list: exit code %d, %s", code, errs)
+	}
+}
+
+// TestWarmWaits: a server that has no room says so, and gets its time.
+func TestWarmWaits(t *testing.T) {
+	d := start(t, "--data", t.TempDir(), "--renderers", "1", "--queue", "1", "--client-budget", "off")
+	d.upload("cat", photo(), false)
+	var list strings.Builder
+	for i := range 5 {
+		fmt.Fprintf(&list, "/cat_%d_0.webp\n", 200+i)
+	}
+	out, errs, code := execute(t, list.String(), "warm", "-", "--edge", d.edge, "--concurrency", "5")
+	if code != exitOK || !strings.Contains(out, "5 rendered, 0 already there, 0 failed") {
+		t.Errorf("exit code %d\n%s%s", code, out, errs)
+	}
+	if n := d.metric("deckle_requests_total", `status="503"`); n == 0 {
+		t.Error("nothing was refused: the test has shown nothing")
+	}
+}
