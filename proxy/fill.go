@@ -1,11 +1,9 @@
 package proxy
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"time"
 
 	"deckle/cache"
@@ -96,9 +94,8 @@ func (p *Proxy) render(ctx context.Context, key cache.Key, r Request, info origi
 	if err := p.permit(ctx, r.Source, begin); err != nil {
 		return nil, err
 	}
-	source, now, err := p.fetch(ctx, r.Source)
+	source, now, err := p.fetch(ctx, r.Source, info.Version)
 	facts.fetch = time.Since(begin)
-	p.Observe.Fetch(facts.fetch, len(source), err)
 	if err != nil {
 		return nil, err
 	}
@@ -138,35 +135,4 @@ func renderedFormat(spec transform.Spec, picture *transform.Picture) transform.F
 		return picture.Format
 	}
 	return spec.Format
-}
-
-// fetch reads a whole source into memory, a bounded number of them at once and each within the limit.
-func (p *Proxy) fetch(ctx context.Context, id string) ([]byte, origin.Info, error) {
-	if err := p.fetches.Acquire(ctx, 1); err != nil {
-		return nil, origin.Info{}, err
-	}
-	defer p.fetches.Release(1)
-	object, err := p.Sources.Open(ctx, id, origin.Range{})
-	if err != nil {
-		return nil, origin.Info{}, err
-	}
-	defer func() { _ = object.Body.Close() }() // it was only read
-	if err := p.Limits.CheckSize(object.Size); err != nil {
-		return nil, object.Info, err
-	}
-	if object.Size >= 0 {
-		source := make([]byte, object.Size)
-		if _, err := io.ReadFull(object.Body, source); err != nil {
-			return nil, object.Info, fmt.Errorf("read %s: %w: %w", id, origin.ErrUnavailable, err)
-		}
-		return source, object.Info, nil
-	}
-	var b bytes.Buffer
-	if _, err := b.ReadFrom(io.LimitReader(object.Body, p.Limits.SourceBytes+1)); err != nil {
-		if errors.Is(err, origin.ErrTooLarge) {
-			return nil, object.Info, err
-		}
-		return nil, object.Info, fmt.Errorf("read %s: %w: %w", id, origin.ErrUnavailable, err)
-	}
-	return b.Bytes(), object.Info, p.Limits.CheckSize(int64(b.Len()))
 }

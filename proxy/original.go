@@ -63,7 +63,7 @@ func (p *Proxy) kind(wait context.Context, key kindKey) (kind, error) {
 		if known, ok := p.kinds.list.Get(key); ok { // read since the look above
 			return known, nil
 		}
-		source, now, err := p.fetch(wait, key.id)
+		source, now, err := p.fetch(wait, key.id, key.version)
 		if err != nil {
 			return kind{}, err
 		}

@@ -16,7 +16,6 @@ import (
 	"deckle/transform"
 
 	"github.com/valyala/fasthttp"
-	"golang.org/x/sync/semaphore"
 )
 
 // Versions says which version of a source is current, from memory wherever it can.
@@ -71,7 +70,7 @@ type Observer interface {
 type Proxy struct {
 	Config
 	server   *fasthttp.Server
-	fetches  *semaphore.Weighted
+	fetches  *fetches
 	kinds    *kinds
 	failures failures
 	readings *readings
@@ -94,7 +93,7 @@ func New(c Config) *Proxy {
 		c.Observe = unobserved{}
 	}
 	p := &Proxy{
-		Config: c, fetches: semaphore.NewWeighted(int64(c.Fetches)), kinds: newKinds(), failures: newFailures(),
+		Config: c, fetches: newFetches(c.Fetches), kinds: newKinds(), failures: newFailures(),
 		readings: newReadings(), budgets: newBudgets(c.Budgets), told: c.tell(),
 	}
 	p.Connections = p.Connections.withDefaults()
