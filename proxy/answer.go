@@ -10,22 +10,28 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// etag names a variant's representation. It comes from the key alone, so that a validator can be answered before any tier is
-// asked: same source bytes, same Spec, same settings, same tag on every node.
-func etag(k cache.Key) string {
+// keyTag is what the entity tags of all renderings of a key begin with. It comes from the key alone, so that If-None-Match can
+// be answered before any tier is asked: same source bytes, same Spec, same settings, same beginning on every node.
+func keyTag(k cache.Key) string {
 	var d xxhash.Digest
 	d.Reset()
 	for _, part := range [...]string{k.Source, k.Version, k.Variant} {
 		_, _ = d.WriteString(part) // never fails
 		_, _ = d.Write([]byte{0})
 	}
-	return `"` + strconv.FormatUint(d.Sum64(), 36) + `"`
+	return `"` + strconv.FormatUint(d.Sum64(), 36) + "-"
+}
+
+// etag is the strong entity tag of one rendering of a key. Two of them show the same and need not have the same bytes: a part
+// of the one may not be joined to a part of the other (RFC 9110 section 8.8.1).
+func etag(k cache.Key, body []byte) string {
+	return keyTag(k) + strconv.FormatUint(xxhash.Sum64(body), 36) + `"`
 }
 
 // picture writes a variant, or the part of it that a Range asks for.
 func (p *Proxy) picture(ctx *fasthttp.RequestCtx, a *Access, n *naming, e *cache.Entry) error {
 	body := e.Body
-	part, partial, err := wantedPart(ctx, a, n, int64(len(body)))
+	part, partial, err := wantedPart(ctx, a, n, e.ETag, int64(len(body)))
 	if err != nil {
 		p.unsatisfiable(ctx, a, int64(len(body)), err)
 		return nil
@@ -37,7 +43,7 @@ func (p *Proxy) picture(ctx *fasthttp.RequestCtx, a *Access, n *naming, e *cache
 	h := &ctx.Response.Header
 	h.SetContentType(e.ContentType)
 	h.SetCanonical(headerRanges, valueBytes)
-	p.validators(h, n)
+	p.validators(h, n, e.ETag)
 	h.SetCanonical(headerCacheStatus, cacheStatus(a.scratch[:0], a))
 	h.SetCanonical(headerServerTiming, serverTiming(a.scratch[:0], a))
 	ctx.Response.SetBodyRaw(body) // shared, and only read
@@ -46,8 +52,8 @@ func (p *Proxy) picture(ctx *fasthttp.RequestCtx, a *Access, n *naming, e *cache
 
 // validators sets what lets a viewer keep and re-validate an answer: the same for a 200, a 206 and a 304 (RFC 9110 section
 // 15.4.5).
-func (p *Proxy) validators(h *fasthttp.ResponseHeader, n *naming) {
-	h.SetCanonical(headerETag, n.tag)
+func (p *Proxy) validators(h *fasthttp.ResponseHeader, n *naming, tag string) {
+	h.SetBytesK(headerETag, tag)
 	if len(n.date) > 0 {
 		h.SetCanonical(headerModified, n.date)
 	}

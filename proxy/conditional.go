@@ -2,7 +2,9 @@ package proxy
 
 import (
 	"bytes"
+	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"deckle/origin"
@@ -36,25 +38,26 @@ const (
 )
 
 // weigh evaluates the preconditions of a GET or HEAD in the order of RFC 9110 section 13.2.2, for a representation with this
-// strong tag whose source changed at modified, zero when unknown.
-func weigh(h *fasthttp.RequestHeader, tag []byte, modified time.Time) verdict {
+// tag, or with one that begins with it, whose source changed at modified, zero when unknown. current is the tag of the copy
+// that the viewer has, when that decided.
+func weigh(h *fasthttp.RequestHeader, tag string, modified time.Time) (v verdict, current string) {
 	if match := h.PeekAll(fasthttp.HeaderIfMatch); len(match) > 0 {
-		if !anyMatches(match, tag, strong) {
-			return failed
+		if _, ok := anyMatches(match, tag, strong); !ok {
+			return failed, ""
 		}
 	} else if since, ok := dateOf(h, fasthttp.HeaderIfUnmodifiedSince); ok && modified.Truncate(time.Second).After(since) {
-		return failed
+		return failed, ""
 	}
 	if match := h.PeekAll(fasthttp.HeaderIfNoneMatch); len(match) > 0 {
-		if anyMatches(match, tag, weak) {
-			return unchanged
+		if current, ok := anyMatches(match, tag, weak); ok {
+			return unchanged, current
 		}
-		return proceed // If-Modified-Since is passed over
+		return proceed, "" // If-Modified-Since is passed over
 	}
 	if since, ok := dateOf(h, fasthttp.HeaderIfModifiedSince); ok && !modified.IsZero() && !modified.Truncate(time.Second).After(since) {
-		return unchanged
+		return unchanged, ""
 	}
-	return proceed
+	return proceed, ""
 }
 
 // dateOf reads a header that holds one HTTP-date. Anything else there is passed over (RFC 9110 sections 13.1.3 and 13.1.4).
@@ -79,7 +82,8 @@ func parseDate(value []byte) (time.Time, bool) {
 	return time.Time{}, false
 }
 
-// comparison is how entity tags are compared (RFC 9110 section 8.8.3.2). Ours are strong.
+// comparison is how entity tags are compared (RFC 9110 section 8.8.3.2). Ours are strong; of two renderings of a key, which
+// differ in bytes alone, either is as good for who asks whether his copy is current.
 type comparison bool
 
 const (
@@ -88,11 +92,11 @@ const (
 )
 
 // anyMatches tells whether a tag is in the lists of one field, which may have come in several lines. A list that is "*" holds
-// every tag. Elements behind one that is no entity tag are not read.
-func anyMatches(lists [][]byte, tag []byte, how comparison) bool {
+// every tag. Elements behind one that is no entity tag are not read. which is the tag of the list that matched.
+func anyMatches(lists [][]byte, tag string, how comparison) (which string, ok bool) {
 	for _, list := range lists {
 		if string(bytes.Trim(list, " \t")) == "*" {
-			return true
+			return "", true
 		}
 		for len(list) > 0 {
 			var candidate []byte
@@ -100,12 +104,20 @@ func anyMatches(lists [][]byte, tag []byte, how comparison) bool {
 			if candidate, isWeak, list = nextTag(list); candidate == nil {
 				break
 			}
-			if bytes.Equal(candidate, tag) && (how == weak || !isWeak) {
-				return true
+			if begins(candidate, tag) && (how == weak || !isWeak) {
+				return string(candidate), true
 			}
 		}
 	}
-	return false
+	return "", false
+}
+
+// begins tells whether a candidate is tag, or begins with it when it is the beginning of several (keyTag).
+func begins(candidate []byte, tag string) bool {
+	if strings.HasSuffix(tag, `"`) {
+		return string(candidate) == tag
+	}
+	return bytes.HasPrefix(candidate, []byte(tag))
 }
 
 // nextTag takes the first entity tag, with its quotes and without W/, off a list (RFC 9110 sections 5.6.1 and 8.8.3): a comma
@@ -135,10 +147,14 @@ func (p *Proxy) precondition(ctx *fasthttp.RequestCtx, a *Access, n *naming) boo
 	if !a.asked.condition {
 		return false
 	}
-	switch weigh(&ctx.Request.Header, n.tag, n.changed) {
+	v, current := weigh(&ctx.Request.Header, n.tag, n.changed)
+	switch v {
 	case unchanged:
 		a.From = fromFresh
-		p.validators(&ctx.Response.Header, n)
+		if current == "" {
+			current = p.currentTag(ctx, n)
+		}
+		p.validators(&ctx.Response.Header, n, current)
 		ctx.Response.Header.SetCanonical(headerCacheStatus, statusValidator)
 		ctx.SetStatusCode(fasthttp.StatusNotModified)
 		return true
@@ -149,11 +165,23 @@ func (p *Proxy) precondition(ctx *fasthttp.RequestCtx, a *Access, n *naming) boo
 	return false
 }
 
+// currentTag returns the entity tag for a 304 to a viewer that did not say which copy he has: that of the rendering in memory,
+// or one that all renderings of the key have weakly in common. The tiers below are not asked for it.
+func (p *Proxy) currentTag(ctx context.Context, n *naming) string {
+	if strings.HasSuffix(n.tag, `"`) {
+		return n.tag
+	}
+	if e, _ := p.Chain.First(ctx, n.key); e != nil {
+		return e.ETag
+	}
+	return "W/" + n.tag + `"`
+}
+
 var statusValidator = []byte("Deckle; hit; detail=validator")
 
 // wantedPart reads Range and If-Range (RFC 9110 section 14) for a body of size bytes. Several ranges, other units and
 // malformed ones are passed over, which answers the whole. errRange means 416.
-func wantedPart(ctx *fasthttp.RequestCtx, a *Access, n *naming, size int64) (origin.Range, bool, error) {
+func wantedPart(ctx *fasthttp.RequestCtx, a *Access, n *naming, tag string, size int64) (origin.Range, bool, error) {
 	if !a.asked.part || size <= 0 || !ctx.IsGet() {
 		return origin.Range{}, false, nil
 	}
@@ -163,7 +191,7 @@ func wantedPart(ctx *fasthttp.RequestCtx, a *Access, n *naming, size int64) (ori
 		return origin.Range{}, false, nil
 	}
 	header := string(ranges[0])
-	if condition := h.PeekAll(fasthttp.HeaderIfRange); len(condition) > 0 && !sameStill(condition, n, a.begin) {
+	if condition := h.PeekAll(fasthttp.HeaderIfRange); len(condition) > 0 && !sameStill(condition, n, tag, a.begin) {
 		return origin.Range{}, false, nil
 	}
 	return parseRange(header, size)
@@ -171,12 +199,15 @@ func wantedPart(ctx *fasthttp.RequestCtx, a *Access, n *naming, size int64) (ori
 
 // sameStill evaluates If-Range (RFC 9110 section 13.1.5): the tag by strong comparison, or the very date. A date is a strong
 // validator only when the source cannot have changed again within its second, which is over by now (section 8.8.2.2).
-func sameStill(condition [][]byte, n *naming, now time.Time) bool {
+func sameStill(condition [][]byte, n *naming, tag string, now time.Time) bool {
 	if len(condition) != 1 {
 		return false
 	}
-	if tag := bytes.Trim(condition[0], " \t"); bytes.Equal(tag, n.tag) {
+	if string(bytes.Trim(condition[0], " \t")) == tag {
 		return true
+	}
+	if tag != n.tag { // another rendering may have the same date
+		return false
 	}
 	date, ok := parseDate(condition[0])
 	changed := n.changed.Truncate(time.Second)

@@ -113,6 +113,7 @@ func (p *Proxy) render(ctx context.Context, key cache.Key, r Request, info origi
 	picture, err := p.Engine.Render(ctx, source, spec)
 	facts.render = time.Since(begin)
 	p.Observe.Render(renderedFormat(spec, picture), facts.render, err)
+	p.witness(key, r.Want, spec, picture, err)
 	if err != nil {
 		err = fmt.Errorf("render %s%s: %w", r.Source, spec, err)
 		p.failures.note(ctx, key, err, time.Now())
@@ -126,7 +127,7 @@ func (p *Proxy) render(ctx context.Context, key cache.Key, r Request, info origi
 			return nil, err
 		}
 	}
-	entry.ETag, entry.Modified, entry.Cost = etag(key), info.Modified, facts.render
+	entry.ETag, entry.Modified, entry.Cost = etag(key, entry.Body), info.Modified, facts.render
 	return cache.NewEntry(entry), nil
 }
 

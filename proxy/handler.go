@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"deckle/origin"
-	"deckle/signature"
 	"deckle/transform"
 
 	"github.com/valyala/fasthttp"
@@ -76,7 +75,7 @@ func (p *Proxy) read(ctx *fasthttp.RequestCtx, a *Access, path, query string) {
 	if p.unsigned(ctx, a, path, query) {
 		return
 	}
-	r, err := ParseRequest(path, signature.Strip(query), p.Rules)
+	r, err := ParseRequest(path, query, p.Rules)
 	if err != nil {
 		p.depends(ctx, a, []byte(varyByPath(path, query)))
 		p.fail(ctx, a, err)

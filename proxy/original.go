@@ -105,7 +105,7 @@ func (p *Proxy) original(wait context.Context, ctx *fasthttp.RequestCtx, a *Acce
 	if p.precondition(ctx, a, stored) {
 		return nil
 	}
-	part, partial, err := wantedPart(ctx, a, stored, info.Size)
+	part, partial, err := wantedPart(ctx, a, stored, stored.tag, info.Size)
 	if err != nil {
 		p.unsatisfiable(ctx, a, info.Size, err)
 		return nil
@@ -123,7 +123,8 @@ func (p *Proxy) original(wait context.Context, ctx *fasthttp.RequestCtx, a *Acce
 	h := &ctx.Response.Header
 	h.SetContentType(n.request.contentType(p, object.Info))
 	h.SetCanonical(headerCacheStatus, cacheStatus(a.scratch[:0], a))
-	p.validators(h, n.stored(object.Info))
+	own := n.stored(object.Info)
+	p.validators(h, own, own.tag)
 	length := int(object.Size)
 	if info.Size > 0 {
 		h.SetCanonical(headerRanges, valueBytes)

@@ -29,7 +29,7 @@ type naming struct {
 	changed time.Time // when the source did; zero when unknown
 	request Request   // its format settled
 	key     cache.Key
-	tag     []byte // ETag of the variant
+	tag     string // keyTag of a variant, the entity tag of a stored source
 	date    []byte // Last-Modified; empty when unknown
 }
 
@@ -111,7 +111,7 @@ func (p *Proxy) newNaming(r Request, c class, info origin.Info) (*naming, error)
 		version: info.Version, request: r,
 		key: cache.Key{Source: r.Source, Version: version, Variant: r.variant()},
 	}
-	n.tag = []byte(etag(n.key))
+	n.tag = keyTag(n.key)
 	n.dated(info.Modified)
 	return n, nil
 }
@@ -125,7 +125,7 @@ func (n *naming) dated(changed time.Time) {
 // stored is n for the source's own bytes.
 func (n *naming) stored(info origin.Info) *naming {
 	own := *n
-	own.tag = []byte(`"` + info.Version + `"`)
+	own.tag = `"` + info.Version + `"`
 	own.dated(info.Modified)
 	return &own
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"deckle/origin"
+	"deckle/signature"
 	"deckle/transform"
 )
 
@@ -29,8 +30,8 @@ const maxPath = 1024
 // reserved are first segments that name no source.
 var reserved = map[string]bool{"_health": true, "robots.txt": true, "favicon.ico": true, "token": true}
 
-// ParseRequest reads a path and a raw query as they came over the wire. Errors are *transform.SpecError,
-// transform.ErrNoExtension, or wrap origin.ErrBadID.
+// ParseRequest reads a path and a raw query as they came over the wire; a signature in the query is passed over. Errors are
+// *transform.SpecError, transform.ErrNoExtension, or wrap origin.ErrBadID.
 func ParseRequest(path, query string, rules Rules) (Request, error) {
 	name, err := decodePath(path)
 	if err != nil {
@@ -46,7 +47,7 @@ func ParseRequest(path, query string, rules Rules) (Request, error) {
 	}
 	r.Source, r.Sized = id, spec.Size() != ""
 	r.Dense = r.Sized && endsInRatio(name)
-	query, preset, err := r.takeOwn(query)
+	query, preset, err := r.takeOwn(signature.Strip(query))
 	if err != nil {
 		return Request{}, err
 	}

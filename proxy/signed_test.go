@@ -61,10 +61,25 @@ func (t countedTier) Get(ctx context.Context, k cache.Key) (*cache.Entry, error)
 
 func (c *counted) now() [3]int64 { return [3]int64{c.versions.Load(), c.reads.Load(), c.tiers.Load()} }
 
-// newSignedEdge is an edge that asks for signatures, whose parts are counted, at a time that the test sets.
-func newSignedEdge(t testing.TB, signed Signed) (*edge, *counted, *atomic.Int64) {
+// newSignedEdge is an edge that asks for signatures, at a time that the test sets.
+func newSignedEdge(t testing.TB, signed Signed) (*edge, *atomic.Int64) {
 	t.Helper()
-	e := newEdge(t)
+	e, now := newEdge(t), &atomic.Int64{}
+	now.Store(time.Now().Unix())
+	var err error
+	signed.Verifier, err = signature.New(signature.Config{
+		Secrets: []string{edgeSecret}, MaxAge: 2 * time.Hour, Now: func() time.Time { return time.Unix(now.Load(), 0) },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.proxy.Signed = signed
+	return e, now
+}
+
+// count puts counters before the parts behind an edge.
+func count(t testing.TB, e *edge) *counted {
+	t.Helper()
 	tier, err := memory.New(16 << 20)
 	if err != nil {
 		t.Fatal(err)
@@ -78,16 +93,7 @@ func newSignedEdge(t testing.TB, signed Signed) (*edge, *counted, *atomic.Int64)
 		tier.Close()
 	})
 	e.proxy.Versions, e.proxy.Sources, e.proxy.Chain = countedVersions{e.proxy.Versions, c}, countedReader{e.proxy.Sources, c}, chain
-	now := &atomic.Int64{}
-	now.Store(time.Now().Unix())
-	signed.Verifier, err = signature.New(signature.Config{
-		Secrets: []string{edgeSecret}, MaxAge: 2 * time.Hour, Now: func() time.Time { return time.Unix(now.Load(), 0) },
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	e.proxy.Signed = signed
-	return e, c, now
+	return c
 }
 
 // sign returns a target with the parameters that sign it; scope may be empty.
@@ -103,7 +109,8 @@ func sign(method, target, scope string, now *atomic.Int64, ttl time.Duration) st
 // TestUnsignedCostsNothing: a request that is refused is refused before anything is asked for it, whether or not the picture is
 // in memory and its target remembered, whatever the method and the validators.
 func TestUnsignedCostsNothing(t *testing.T) {
-	e, c, now := newSignedEdge(t, Signed{Reads: true})
+	e, now := newSignedEdge(t, Signed{Reads: true})
+	c := count(t, e)
 	e.keep("cat", cat())
 	good := sign("GET", "/cat_30_20.webp", "/cat", now, time.Minute)
 	for range 2 {
@@ -150,7 +157,7 @@ func TestUnsignedCostsNothing(t *testing.T) {
 
 // TestOneSignature: one signature for a source serves every size and format of it, as one picture each in the caches.
 func TestOneSignature(t *testing.T) {
-	e, _, now := newSignedEdge(t, Signed{Reads: true})
+	e, now := newSignedEdge(t, Signed{Reads: true})
 	for _, id := range []string{"cat", "cat_secret", "café"} {
 		e.keep(id, cat())
 	}
@@ -182,7 +189,8 @@ func TestOneSignature(t *testing.T) {
 
 // TestRememberedSignature: what was found good once is looked at again each time, for as long as it lasts.
 func TestRememberedSignature(t *testing.T) {
-	e, c, now := newSignedEdge(t, Signed{Reads: true})
+	e, now := newSignedEdge(t, Signed{Reads: true})
+	c := count(t, e)
 	e.keep("cat", cat())
 	target := sign("GET", "/cat_30_20.webp?v=1", "/cat", now, time.Minute)
 	for range 2 {
@@ -204,7 +212,7 @@ func TestRememberedSignature(t *testing.T) {
 
 // TestSignedAge: no cache may keep an answer for longer than its URL is good.
 func TestSignedAge(t *testing.T) {
-	e, _, now := newSignedEdge(t, Signed{Reads: true})
+	e, now := newSignedEdge(t, Signed{Reads: true})
 	e.keep("cat", cat())
 	e.proxy.CDN = "max-age=86400"
 	e.proxy.told = Policy{
@@ -237,7 +245,7 @@ func TestSignedAge(t *testing.T) {
 
 // TestSignedRedirect: where a signed URL is redirected to can be followed, and is good for no longer.
 func TestSignedRedirect(t *testing.T) {
-	e, _, now := newSignedEdge(t, Signed{Reads: true})
+	e, now := newSignedEdge(t, Signed{Reads: true})
 	e.keep("cat", cat())
 	e.proxy.AutoRedirect = true
 	for _, test := range []struct {
@@ -266,7 +274,8 @@ func TestSignedRedirect(t *testing.T) {
 
 // TestPrivate: only what is private needs a signature; those of the rest are passed over.
 func TestPrivate(t *testing.T) {
-	e, c, now := newSignedEdge(t, Signed{Private: []string{"staff", "shop/new", "shop/old"}})
+	e, now := newSignedEdge(t, Signed{Private: []string{"staff", "shop/new", "shop/old"}})
+	c := count(t, e)
 	for _, id := range []string{"cat", "staff/list", "staffed", "shop/new", "shop/newer", "shop/old/shoe"} {
 		e.keep(id, cat())
 	}
@@ -296,7 +305,7 @@ func TestPrivate(t *testing.T) {
 
 // TestSignedUploads: an upload without a signature is refused whatever its token, and reads need none.
 func TestSignedUploads(t *testing.T) {
-	e, _, now := newSignedEdge(t, Signed{Uploads: true})
+	e, now := newSignedEdge(t, Signed{Uploads: true})
 	e.keep("cat", cat())
 	e.do("GET", "/cat_30_20.webp").want(t, 200)
 	for _, target := range []string{"/dog", "/dog?X-Expires=1&X-Signature=x", sign("GET", "/dog", "", now, time.Minute), sign("POST", "/dogs", "", now, time.Minute)[5:]} {
@@ -317,7 +326,7 @@ func TestSignedUploads(t *testing.T) {
 
 // TestSignatureIsNotLogged: neither what was sent nor what a redirect was signed with.
 func TestSignatureIsNotLogged(t *testing.T) {
-	e, _, now := newSignedEdge(t, Signed{Reads: true})
+	e, now := newSignedEdge(t, Signed{Reads: true})
 	e.keep("cat", cat())
 	e.proxy.Tags = true
 	var secret []string
@@ -377,7 +386,7 @@ func TestBoundControl(t *testing.T) {
 
 // TestSignedHitAllocations: a remembered signature costs a hit a comparison and a header, no more.
 func TestSignedHitAllocations(t *testing.T) {
-	e, _, now := newSignedEdge(t, Signed{Reads: true})
+	e, now := newSignedEdge(t, Signed{Reads: true})
 	e.keep("cat", cat())
 	e.proxy.Log = slog.New(slog.NewJSONHandler(io.Discard, &slog.HandlerOptions{Level: slog.LevelError}))
 	ctx := request(sign("GET", "/cat_30_20.webp", "/cat", now, time.Minute))

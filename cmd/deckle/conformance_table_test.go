@@ -17,7 +17,7 @@ func httpCases() []httpCase {
 			cases = append(cases, row)
 		}
 	}
-	return append(cases, otherRows...)
+	return append(append(cases, ifRangeDateRows...), otherRows...)
 }
 
 // Why a shared cache answers otherwise.
@@ -34,6 +34,13 @@ const (
 	fullAnswer = "200" + kept + "\nContent-Length= {size}\nAccept-Ranges= bytes"
 	refused    = "412\nCache-Control= no-store"
 )
+
+// ifRangeDateRows differ: the stored source has one representation of a date, a variant may have been rendered twice.
+var ifRangeDateRows = []httpCase{
+	{section: "9110 13.1.5", name: "If-Range, the date of the source", ask: "GET /cat.jpg", headers: "Range: bytes=1-2\nIf-Range: {date}", want: part + "bytes 1-2"},
+	{section: "9110 13.1.5", name: "If-Range, the date of a variant", ask: "GET /cat_40_30.webp", headers: "Range: bytes=1-2\nIf-Range: {date}", want: fullAnswer + "\nwhole",
+		cdn: part + "bytes 1-2", why: "nginx has one rendering; to us the date may be that of another, with other bytes"},
+}
 
 var validatorRows = []httpCase{
 	{section: "9110 9.3.1", name: "plain", want: fullAnswer},
@@ -89,7 +96,6 @@ var rangeRows = []httpCase{
 	{section: "9110 13.1.5", name: "If-Range, the tag", headers: "Range: bytes=1-2\nIf-Range: {tag}", want: part + "bytes 1-2"},
 	{section: "9110 13.1.5", name: "If-Range, weak", headers: "Range: bytes=1-2\nIf-Range: W/{tag}", want: fullAnswer + "\nwhole"},
 	{section: "9110 13.1.5", name: "If-Range, another tag", headers: "Range: bytes=1-2\nIf-Range: \"x\"", want: fullAnswer + "\nwhole"},
-	{section: "9110 13.1.5", name: "If-Range, the date", headers: "Range: bytes=1-2\nIf-Range: {date}", want: part + "bytes 1-2"},
 	{section: "9110 13.1.5", name: "If-Range, a later date", headers: "Range: bytes=1-2\nIf-Range: {after}", want: fullAnswer + "\nwhole"},
 	{section: "9110 13.1.5", name: "If-Range, an earlier date", headers: "Range: bytes=1-2\nIf-Range: {before}", want: fullAnswer + "\nwhole"},
 	{section: "9110 13.1.5", name: "If-Range alone", headers: "If-Range: \"x\"", want: fullAnswer + "\nwhole"},

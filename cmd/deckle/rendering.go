@@ -15,8 +15,7 @@ import (
 // renderSettings are the flags that decide what renderings look like and what is read.
 type renderSettings struct {
 	Inputs    string `help:"Source formats to read beside the usual ones: svg, jxl, jp2, separated by commas. Their decoders are tried less." placeholder:"FORMAT,..."`
-	Effort    string `help:"How hard encoders try to make files small, as in webp=4,avif=2: webp 1-6, avif, jxl and png 1-9, gif 1-10. Changing it renders everything anew." placeholder:"FORMAT=N,..."`
-	Baseline  bool   `help:"Write baseline JPEGs instead of progressive ones: a little less CPU, a little larger."`
+	Effort    string `help:"How hard encoders try to make files small, as in jpg=3,webp=4: jpg 1-3 (3 is progressive), webp 1-6, avif, jxl and png 1-9, gif 1-10. Changing it renders everything anew." placeholder:"FORMAT=N,..."`
 	WideGamut bool   `help:"Keep colours beyond sRGB: a source with a wide-gamut profile is rendered as Display P3, with a profile of 500 bytes, where the format can hold one. Changing it renders everything anew."`
 	Overlays  string `help:"Directory of pictures for watermarks: logo.png in it is watermark=logo." placeholder:"DIR"`
 }
@@ -28,12 +27,12 @@ func (s *renderSettings) resolve(r *reader, limits transform.Limits) vips.Config
 		r.fault("inputs", s.Inputs, err.Error())
 	}
 	limits.Inputs = inputs
-	return vips.Config{Limits: limits, Effort: s.effort(r), Baseline: s.Baseline, WideGamut: s.WideGamut, Overlays: s.overlays(r)}
+	return vips.Config{Limits: limits, Effort: s.effort(r), WideGamut: s.WideGamut, Overlays: s.overlays(r)}
 }
 
 func (s *renderSettings) effort(r *reader) vips.Effort {
 	var e vips.Effort
-	fields := map[string]*int{"webp": &e.WebP, "avif": &e.AVIF, "jxl": &e.JXL, "gif": &e.GIF, "png": &e.PNG}
+	fields := map[string]*int{"jpg": &e.JPEG, "webp": &e.WebP, "avif": &e.AVIF, "jxl": &e.JXL, "gif": &e.GIF, "png": &e.PNG}
 	for _, entry := range list(s.Effort) {
 		name, value, _ := strings.Cut(entry, "=")
 		n, err := strconv.Atoi(value)

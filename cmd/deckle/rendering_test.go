@@ -21,7 +21,7 @@ func TestRenderSettings(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(overlays, "logo.png"), red, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	d := start(t, "--data", data, "--overlays", overlays, "--inputs", "svg", "--effort", "webp=6", "--baseline", "--wide-gamut")
+	d := start(t, "--data", data, "--overlays", overlays, "--inputs", "svg", "--effort", "webp=6,jpg=3", "--wide-gamut")
 	d.upload("sky", testimage.PNG(testimage.Flat(200, 100, color.NRGBA{B: 255, A: 255})), false)
 	marked, err := png.Decode(bytes.NewReader(d.mustGet("/sky_200_100.png?watermark=logo,northwest,0.5,1", "render").body))
 	if err != nil {
@@ -47,9 +47,9 @@ func TestRenderSettings(t *testing.T) {
 		t.Errorf("the drawing is %v of %v", got, drawn.Bounds())
 	}
 	d.upload("photo", testimage.JPEG(testimage.Photo(300, 200, 1), 85), false)
-	baseline := d.mustGet("/photo_100_100.jpg", "render").body
-	if bytes.Contains(baseline, []byte{0xff, 0xc2}) || !bytes.Contains(baseline, []byte{0xff, 0xc0}) {
-		t.Error("the JPEG is not baseline")
+	progressive := d.mustGet("/photo_100_100.jpg", "render").body
+	if bytes.Contains(progressive, []byte{0xff, 0xc0}) || !bytes.Contains(progressive, []byte{0xff, 0xc2}) {
+		t.Error("the JPEG is not progressive")
 	}
 	d.upload("wide", inP3(testimage.JPEG(testimage.Flat(64, 64, color.NRGBA{R: 234, G: 51, B: 35, A: 255}), 95)), false)
 	if body := d.mustGet("/wide_32_32.jpg", "render").body; !bytes.Contains(body, transform.DisplayP3Profile()) {

@@ -16,7 +16,7 @@ func (e *Engine) Generation() string {
 	h := fnv.New32a()
 	// The limits also decide where an animation becomes a still picture.
 	l := e.limits
-	_, _ = fmt.Fprintf(h, "%d %+v %v %d %d %d %s", recipe, e.effort, e.baseline, l.OutputSide, l.Frames, l.AnimationPixels, e.marks) // never fails
+	_, _ = fmt.Fprintf(h, "%d %+v %d %d %d %s", recipe, e.effort, l.OutputSide, l.Frames, l.AnimationPixels, e.marks) // never fails
 	if e.wide {
 		_, _ = fmt.Fprint(h, "wide")
 	}

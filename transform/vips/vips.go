@@ -18,9 +18,8 @@ import (
 
 // Config says how an Engine renders. The zero value of everything but Limits stands for the default.
 type Config struct {
-	Limits   transform.Limits // Limits.Inputs switches optional source formats on
-	Effort   Effort
-	Baseline bool // JPEG: write baseline files, not progressive ones
+	Limits transform.Limits // Limits.Inputs switches optional source formats on
+	Effort Effort
 	// WideGamut keeps colours beyond sRGB, as Display P3, where source and result can hold them.
 	WideGamut bool
 	Overlays  map[string][]byte // what watermarks may ask for: name (transform.IsOverlayName) and file, of any accepted type
@@ -31,10 +30,9 @@ const maxOutputSide = 1<<14 - 1
 
 // Engine renders in this process. It is safe for concurrent use; each render takes one thread.
 type Engine struct {
-	limits   transform.Limits
-	effort   Effort
-	baseline bool
-	writes   map[transform.Format]bool
+	limits transform.Limits
+	effort Effort
+	writes map[transform.Format]bool
 	// exactAVIF says that AVIF can be written without loss.
 	exactAVIF bool
 	wide      bool // see Config.WideGamut
@@ -59,7 +57,7 @@ func New(c Config) (*Engine, error) {
 	if err := allowInputs(c.Limits.Inputs); err != nil {
 		return nil, err
 	}
-	e := &Engine{limits: c.Limits, effort: effort, baseline: c.Baseline, wide: c.WideGamut}
+	e := &Engine{limits: c.Limits, effort: effort, wide: c.WideGamut}
 	e.writes = e.probe()
 	e.exactAVIF = e.writes[transform.AVIF] && e.probeAVIF()
 	return e, e.readOverlays(c.Overlays)
