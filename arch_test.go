@@ -31,6 +31,7 @@ var mayImport = map[string][]string{
 	"origin":              nil,
 	"transform":           nil,
 	"catalog":             nil,
+	"event":               nil,
 	"internal/testimage":  nil,
 	"internal/testserver": nil,
 }

@@ -34,6 +34,11 @@ type Check struct {
 // Config says what the listener offers.
 type Config struct {
 	Grants   Granter
+	Bulk     Bulk     // optional: without it POST /grants is not there
+	Sources  Sources  // optional: without it nothing is published, changed or deleted
+	Records  Records  // optional: without it sources are not listed
+	Edge     EdgeURLs // optional
+	Version  string   // of the program
 	Purging  *Purging // optional: without it POST /purge is not there
 	Warmer   *Warmer  // optional: without it POST /warm is not there
 	Outbox   Outbox   // optional: without it /events is not there
@@ -77,24 +82,34 @@ func (a *Admin) Handler() http.Handler { return a.server.Handler }
 
 func (a *Admin) routes() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /probe/live", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, probe{Status: "ok"}) })
-	mux.HandleFunc("GET /probe/ready", a.ready)
-	mux.HandleFunc("POST /token", a.token) // looks for its key in the body too
-	if a.Purging != nil {
-		mux.Handle("POST /purge", a.guarded(http.HandlerFunc(a.purge)))
-	}
-	if a.Warmer != nil {
-		mux.Handle("POST /warm", a.guarded(http.HandlerFunc(a.warm)))
-	}
+	d := a.newAPI(mux)
+	a.routeServer(d, promhttp.HandlerFor(a.Registry, promhttp.HandlerOpts{}))
+	a.routeGrants(d)
+	a.routeSources(d)
+	a.routeRecords(d)
+	a.routeCaches(d)
 	a.routeEvents(mux)
-	mux.Handle("GET /metrics", a.guarded(promhttp.HandlerFor(a.Registry, promhttp.HandlerOpts{})))
+	a.describeEvents(d)
+	a.describeEdge(d)
 	for path, handler := range map[string]http.HandlerFunc{
 		"/debug/pprof/": pprof.Index, "/debug/pprof/cmdline": pprof.Cmdline, "/debug/pprof/profile": pprof.Profile,
 		"/debug/pprof/symbol": pprof.Symbol, "/debug/pprof/trace": pprof.Trace,
 	} {
 		mux.Handle(path, a.guarded(handler))
 	}
-	return mux
+	mux.Handle("GET /openapi.json", openAPI(d))
+	routeDocs(mux)
+	return sameOrigin(mux)
+}
+
+// sameOrigin refuses what a page of another site has a browser send: without keys the browser's own machine is all that lets
+// a request in.
+func sameOrigin(next http.Handler) http.Handler {
+	protection := http.NewCrossOriginProtection()
+	protection.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		refuse(w, http.StatusForbidden, "Pages of other sites may not call this listener. Call it from a program of yours.")
+	}))
+	return protection.Handler(next)
 }
 
 // guarded lets a caller in who shows an API key, as Authorization: Bearer KEY or X-API-Key: KEY.

@@ -17,6 +17,8 @@ import (
 	"deckle/origin"
 	"deckle/proxy"
 	"deckle/transform"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // granter answers err, or a token for the id it was asked for.
@@ -57,8 +59,8 @@ func TestToken(t *testing.T) {
 	if err := json.Unmarshal(got.Body.Bytes(), &said); err != nil || said.Token != "t0k" || said.ID != "shop/cat" {
 		t.Errorf("answer %+v, %v", said, err)
 	}
-	if want := (ingest.GrantRequest{ID: "shop/cat", Replace: true}); g.asked != want {
-		t.Errorf("asked %+v, want %+v", g.asked, want)
+	if diff := cmp.Diff(ingest.GrantRequest{ID: "shop/cat", Replace: true}, g.asked); diff != "" {
+		t.Error(diff)
 	}
 }
 

@@ -21,6 +21,7 @@ import (
 
 // purgeable is a node that can purge, with a tier of its own and one that it shares.
 type purgeable struct {
+	own     *memory.Tier
 	chain   *cache.Chain
 	handler http.Handler
 	purging *Purging
@@ -34,7 +35,7 @@ func newPurgeable(t *testing.T, messages fleet.Messages, shared cache.Tier) *pur
 		t.Fatal(err)
 	}
 	t.Cleanup(own.Close)
-	n := &purgeable{chain: cache.NewChain(cache.Config{Layers: []cache.Layer{
+	n := &purgeable{own: own, chain: cache.NewChain(cache.Config{Layers: []cache.Layer{
 		{Name: "memory", Tier: own}, {Name: "disk", Tier: shared, Shared: true},
 	}})}
 	t.Cleanup(func() {
@@ -68,6 +69,7 @@ func (n *purgeable) fill(t *testing.T, sources ...string) {
 			t.Fatal(err)
 		}
 	}
+	n.own.Wait()
 }
 
 func (n *purgeable) purge(t *testing.T, body string) (int, PurgeReport) {
@@ -173,6 +175,63 @@ func TestPurgeOverNodes(t *testing.T) {
 	for i, n := range []*purgeable{a, b} {
 		if !n.chain.Outdated("b", entry) {
 			t.Errorf("node %d was not marked", i)
+		}
+	}
+}
+
+// lastLook is a shared tier that calls do when a purge has looked through it for the last time.
+type lastLook struct {
+	*disk.Tier
+	do func()
+}
+
+func (l *lastLook) Sweep(ctx context.Context, s cache.Scope) (removed int, err error) {
+	removed, err = l.Tier.Sweep(ctx, s)
+	if removed == 0 && l.do != nil {
+		l.do()
+	}
+	return removed, err
+}
+
+// TestPurgeHoldsOtherNodes has a fill of the other node, begun before the purge, end when the shared tier has been swept and
+// before that node is told to sweep its own.
+func TestPurgeHoldsOtherNodes(t *testing.T) {
+	shared, nodes := openDisk(t), local.New(0)
+	first, second := nodes.Join(), nodes.Join()
+	look := &lastLook{Tier: shared}
+	a, b := newPurgeable(t, first, look), newPurgeable(t, second, shared)
+	ctx, cancel := context.WithCancel(t.Context())
+	ran := make(chan struct{}, 2)
+	for _, m := range []fleet.Messages{first, second} {
+		go func() { m.Run(ctx); ran <- struct{}{} }()
+	}
+	defer func() { cancel(); <-ran; <-ran }()
+	awaitOther(t, a)
+	began, open, ended := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+	go func() {
+		_, _, err := b.chain.Get(ctx, cache.Key{Source: "a"}, func(context.Context) (*cache.Entry, error) {
+			close(began)
+			<-open
+			return cachetest.Entry("old", 10), nil
+		})
+		ended <- err
+	}()
+	<-began
+	look.do = func() {
+		close(open)
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		for b.chain.Stats().Backlog > 0 { // nothing tells of a write behind an answer
+			time.Sleep(time.Millisecond)
+		}
+	}
+	if code, r := a.purge(t, `{"source": "a"}`); code != 200 || !r.Complete {
+		t.Errorf("%d %+v", code, r)
+	}
+	for i, n := range []*purgeable{a, b} {
+		if _, out, err := n.chain.Lookup(t.Context(), cache.Key{Source: "a"}); !errors.Is(err, cache.ErrMiss) {
+			t.Errorf("node %d has in %s what was made before the purge, %v", i, out.From, err)
 		}
 	}
 }

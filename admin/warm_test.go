@@ -141,10 +141,10 @@ func TestWarm(t *testing.T) {
 			_, _ = w.Write([]byte(`{"detail": "There is no picture of that id."}`))
 			return
 		case "/large_9000_0.jpg":
-			http.Redirect(w, r, "/large_4096_0.jpg", 307)
+			http.Redirect(w, r, "/large_4096_0.jpg", http.StatusTemporaryRedirect)
 			return
 		case "/public_10_10.jpg":
-			http.Redirect(w, r, "http://192.0.2.1/elsewhere", 303)
+			http.Redirect(w, r, "http://192.0.2.1/elsewhere", http.StatusSeeOther)
 			return
 		}
 		w.Header().Set("Cache-Status", "Deckle; fwd=miss; stored; detail=render")

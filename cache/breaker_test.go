@@ -83,6 +83,27 @@ func TestBreakerProbesOneAtATime(t *testing.T) {
 	})
 }
 
+// TestBreakerEndsAProbe has a probe get stuck in a tier that is well for others by then.
+func TestBreakerEndsAProbe(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tier := newFake()
+		breaker := cache.NewBreaker(tier, time.Second)
+		tier.onGet = always(errBroken)
+		for range 5 {
+			_, _ = breaker.Get(t.Context(), key)
+		}
+		tier.onGet = make(gate).wait
+		time.Sleep(1200 * time.Millisecond) // in the bubble's time
+		begin := time.Now()
+		if _, err := breaker.Get(t.Context(), key); !errors.Is(err, context.DeadlineExceeded) || time.Since(begin) != time.Second {
+			t.Errorf("probe = %v after %v, want to be ended after a second", err, time.Since(begin))
+		}
+		if _, err := breaker.Get(t.Context(), key); !errors.Is(err, cache.ErrOpen) {
+			t.Errorf("Get after a probe that failed = %v, want ErrOpen", err)
+		}
+	})
+}
+
 // TestBreakerKnowsFailures holds that answers and callers who leave do not open it.
 func TestBreakerKnowsFailures(t *testing.T) {
 	ended, cancel := context.WithCancel(t.Context())
@@ -94,6 +115,7 @@ func TestBreakerKnowsFailures(t *testing.T) {
 	}{
 		"hit": {t.Context(), nil, false}, "miss": {t.Context(), cache.ErrMiss, false},
 		"corrupt": {t.Context(), cache.ErrCorrupt, false}, "too large": {t.Context(), cache.ErrTooLarge, false},
+		"refused":     {t.Context(), cache.ErrRefused, false},
 		"caller left": {ended, context.Canceled, false}, "deadline of the tier": {t.Context(), context.DeadlineExceeded, true},
 		"fault": {t.Context(), errBroken, true},
 	} {

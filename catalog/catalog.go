@@ -25,6 +25,8 @@ var (
 	ErrHeld = errors.New("catalog: the id holds an unused token")
 	// ErrExists says that the id has a record and that the grant is not one for replacing it.
 	ErrExists = errors.New(`catalog: the id is taken; ask for a token with "replace": true to replace it`)
+	// ErrChanging says that somebody else is changing the source at this moment.
+	ErrChanging = errors.New("catalog: the source is being changed")
 	// ErrUnavailable says that the database could not be asked in time. After a write nobody knows whether it was done.
 	ErrUnavailable = errors.New("catalog: database unavailable")
 )
@@ -115,7 +117,7 @@ func fault(op string, err error) error {
 	if err == nil {
 		return nil
 	}
-	for _, verdict := range []error{ErrNotFound, ErrToken, ErrUsed, ErrHeld, ErrExists} {
+	for _, verdict := range []error{ErrNotFound, ErrToken, ErrUsed, ErrHeld, ErrExists, ErrChanging} {
 		if errors.Is(err, verdict) {
 			return err
 		}

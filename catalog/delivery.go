@@ -167,11 +167,15 @@ func (o Outbox) Replay(ctx context.Context, id string, now time.Time) (n int, er
 	return n, fault("replay events", err)
 }
 
-// releaseAll does for every line what release does for one.
+// releaseAll does for every line what release does for one. It says IN ('due', 'held') where 'held' would do, which is how the
+// index of what waits is found.
 func releaseAll(ctx context.Context, tx *sql.Tx, now time.Time) error {
-	_, err := tx.ExecContext(ctx, `UPDATE deliveries SET state = 'due', due = $1 WHERE state = 'held' AND NOT EXISTS
-		(SELECT 1 FROM deliveries d WHERE d.endpoint = deliveries.endpoint AND d.source = deliveries.source
-			AND (d.state = 'due' OR d.state = 'held' AND d.seq < deliveries.seq))`, millis(now))
+	_, err := tx.ExecContext(ctx, `UPDATE deliveries SET state = 'due', due = $1
+		WHERE state IN ('due', 'held') AND state = 'held'
+		AND NOT EXISTS (SELECT 1 FROM deliveries d
+			WHERE d.endpoint = deliveries.endpoint AND d.source = deliveries.source AND d.state = 'due')
+		AND seq = (SELECT MIN(d.seq) FROM deliveries d
+			WHERE d.endpoint = deliveries.endpoint AND d.source = deliveries.source AND d.state IN ('due', 'held'))`, millis(now))
 	return err
 }
 
@@ -190,7 +194,9 @@ func (o Outbox) SweepEvents(ctx context.Context, before, now time.Time, limit in
 			return err
 		}
 		swept, err := result.RowsAffected()
-		n = int(swept)
+		if n = int(swept); n == 0 {
+			return err
+		}
 		// An endpoint that was taken out of the configuration may have left lines whose first one has just gone.
 		return errors.Join(err, releaseAll(ctx, tx, now))
 	})

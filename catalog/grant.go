@@ -29,6 +29,7 @@ type Grant struct {
 	Replace   bool      // the upload may replace a source that is there
 	Expires   time.Time // by the wall clock, milliseconds; no claim is made later than Skew after it
 	Attempt   int64     // of the latest claim, 0 before the first
+	Policy    string    // as given to Issue; the catalog does not read it
 	Upload    string    // names what was uploaded, as given to Finish; empty while unused
 	Record    Record    // what the upload made; zero while unused
 }
@@ -37,24 +38,49 @@ type Grant struct {
 func (g Grant) Used() bool { return g.Upload != "" }
 
 // Issue adds a grant, unused. It answers ErrHeld when the id has another that is live and unused, and ErrExists when the id has
-// a record and g does not replace. Of g, Attempt, Upload and Record are not read.
+// a record, or a source is kept aside for it to be published, and g does not replace. Of g, Attempt, Upload and Record are not
+// read.
 func (c *Catalog) Issue(ctx context.Context, g Grant, now time.Time) error {
-	err := c.transact(ctx, func(ctx context.Context, tx *sql.Tx) error {
-		if err := mayIssue(ctx, tx, g); err != nil {
-			return err
+	verdicts, err := c.IssueAll(ctx, []Grant{g}, now)
+	if err != nil {
+		return err
+	}
+	return verdicts[0]
+}
+
+// IssueAll adds grants in one transaction, each with the verdict of Issue, nil for one that was added.
+func (c *Catalog) IssueAll(ctx context.Context, grants []Grant, now time.Time) (verdicts []error, err error) {
+	err = c.transact(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		verdicts = make([]error, len(grants))
+		for i, g := range grants {
+			err := issue(ctx, tx, g, now)
+			if err != nil && !errors.Is(err, ErrHeld) && !errors.Is(err, ErrExists) {
+				return err
+			}
+			verdicts[i] = err
 		}
-		_, err := tx.ExecContext(ctx, `DELETE FROM grants WHERE id = $1 AND used = 0 AND expires <= $2 AND claimed_until <= $3`,
-			g.ID, deadline(now), millis(now))
-		if err != nil {
-			return err
-		}
-		result, err := tx.ExecContext(ctx, `INSERT INTO grants
-			(token_hash, id, replaces, expires, claimed_until, attempt, used, upload, receipt)
-			VALUES ($1, $2, $3, $4, 0, 0, 0, '', '') ON CONFLICT DO NOTHING`,
-			g.TokenHash, g.ID, g.Replace, millis(g.Expires))
-		return orElse(result, err, ErrHeld)
+		return nil
 	})
-	return fault("issue grant", err)
+	if err != nil {
+		return nil, fault("issue grant", err)
+	}
+	return verdicts, nil
+}
+
+func issue(ctx context.Context, tx *sql.Tx, g Grant, now time.Time) error {
+	if err := mayIssue(ctx, tx, g); err != nil {
+		return err
+	}
+	_, err := tx.ExecContext(ctx, `DELETE FROM grants WHERE id = $1 AND used = 0 AND expires <= $2 AND claimed_until <= $3`,
+		g.ID, deadline(now), millis(now))
+	if err != nil {
+		return err
+	}
+	result, err := tx.ExecContext(ctx, `INSERT INTO grants
+		(token_hash, id, replaces, expires, claimed_until, attempt, used, upload, receipt, policy)
+		VALUES ($1, $2, $3, $4, 0, 0, 0, '', '', $5) ON CONFLICT DO NOTHING`,
+		g.TokenHash, g.ID, g.Replace, millis(g.Expires), g.Policy)
+	return orElse(result, err, ErrHeld)
 }
 
 func mayIssue(ctx context.Context, tx *sql.Tx, g Grant) error {
@@ -62,14 +88,16 @@ func mayIssue(ctx context.Context, tx *sql.Tx, g Grant) error {
 		return nil
 	}
 	var taken bool
-	err := tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM records WHERE id = $1)`, g.ID).Scan(&taken)
+	err := tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM records WHERE id = $1)
+		OR EXISTS (SELECT 1 FROM asides WHERE area = $2 AND id = $1)`, g.ID, Incoming).Scan(&taken)
 	if err == nil && taken {
 		return ErrExists
 	}
 	return err
 }
 
-// Grant returns the live grant of a token, used or not, or ErrToken when the token has none for that id.
+// Grant returns the live grant of a token, used or not, or ErrToken when the token has none for that id; any id will do when it
+// is empty.
 func (c *Catalog) Grant(ctx context.Context, tokenHash, id string, now time.Time) (Grant, error) {
 	g := Grant{TokenHash: tokenHash, ID: id}
 	var (
@@ -77,9 +105,9 @@ func (c *Catalog) Grant(ctx context.Context, tokenHash, id string, now time.Time
 		receipt string
 	)
 	err := c.look(ctx, func(ctx context.Context, conn *sql.Conn) error {
-		return conn.QueryRowContext(ctx, `SELECT replaces, expires, attempt, upload, receipt FROM grants
-			WHERE token_hash = $1 AND id = $2 AND expires > $3`, tokenHash, id, deadline(now)).
-			Scan(&g.Replace, &expires, &g.Attempt, &g.Upload, &receipt)
+		return conn.QueryRowContext(ctx, `SELECT id, replaces, expires, attempt, upload, receipt, policy FROM grants
+			WHERE token_hash = $1 AND (id = $2 OR $2 = '') AND expires > $3`, tokenHash, id, deadline(now)).
+			Scan(&g.ID, &g.Replace, &expires, &g.Attempt, &g.Upload, &receipt, &g.Policy)
 	})
 	if errors.Is(err, sql.ErrNoRows) {
 		return Grant{}, ErrToken
@@ -130,31 +158,26 @@ func (c *Catalog) Release(ctx context.Context, g Grant) error {
 // read. It answers ErrUsed when the claim is no longer g's, and ErrExists when the id has a record and g does not replace.
 // The events that announce makes of the record as it now stands are appended with it, or not at all.
 func (c *Catalog) Finish(ctx context.Context, g Grant, r Record, upload string, announce ...func(Record) []Event) (Record, error) {
-	err := c.transact(ctx, func(ctx context.Context, tx *sql.Tx) (err error) {
-		if r, err = put(ctx, tx, r, g.Replace); err != nil {
-			return err
-		}
-		receipt, err := json.Marshal(r)
-		if err != nil {
-			return err
-		}
-		result, err := tx.ExecContext(ctx, `UPDATE grants SET claimed_until = 0, used = $1, upload = $2, receipt = $3
-			WHERE token_hash = $4 AND attempt = $5 AND used = 0`,
-			millis(r.Updated), upload, string(receipt), g.TokenHash, g.Attempt)
-		if err := orElse(result, err, fmt.Errorf("%w: the claim ran out", ErrUsed)); err != nil {
-			return err
-		}
-		for _, events := range announce {
-			if err := c.appendEvents(ctx, tx, events(r)); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return Record{}, fault("finish upload", err)
+	step := Step{Put: &r, Replace: g.Replace, Use: &g, Upload: upload}
+	if len(announce) > 0 {
+		step.Announce = announce[0]
 	}
-	return r, nil
+	return c.Settle(ctx, r.Updated, step)
+}
+
+// use marks a grant used by r. With anyhow it may be claimed by somebody else by now, or be gone.
+func use(ctx context.Context, tx *sql.Tx, g Grant, r Record, upload string, anyhow bool, now time.Time) error {
+	receipt, err := json.Marshal(r)
+	if err != nil {
+		return err
+	}
+	result, err := tx.ExecContext(ctx, `UPDATE grants SET claimed_until = 0, used = $1, upload = $2, receipt = $3
+		WHERE token_hash = $4 AND (attempt = $5 OR $6) AND used = 0`,
+		millis(now), upload, string(receipt), g.TokenHash, g.Attempt, anyhow)
+	if anyhow {
+		return err
+	}
+	return orElse(result, err, fmt.Errorf("%w: the claim ran out", ErrUsed))
 }
 
 // Sweep removes up to limit grants that have expired, used or not, and returns how many it removed. A grant that an upload

@@ -3,6 +3,7 @@ package catalog
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"time"
 )
@@ -18,9 +19,17 @@ type Record struct {
 	Height  int       // pixels, upright
 	Created time.Time // when the id was first uploaded, milliseconds, UTC
 	Updated time.Time // when these bytes were uploaded, milliseconds, UTC
+
+	MD5         string   `json:",omitempty"` // of the stored bytes, lower-case hexadecimal; empty when not known
+	Placeholder string   `json:",omitempty"` // ThumbHash, base64; empty when none was made
+	Name        string   `json:",omitempty"` // for people
+	Tags        []string `json:",omitempty"`
+	Private     bool     `json:",omitempty"`
+	Metadata    string   `json:",omitempty"` // a JSON object, or empty
 }
 
-const recordColumns = `id, version, sha256, bytes, format, width, height, created, updated`
+const recordColumns = `id, version, sha256, bytes, format, width, height, created, updated,
+	md5, placeholder, name, tags, private, metadata`
 
 // Record returns the record of id, or ErrNotFound.
 func (c *Catalog) Record(ctx context.Context, id string) (r Record, err error) {
@@ -64,25 +73,51 @@ func scanRecord(row interface{ Scan(...any) error }) (Record, error) {
 	var (
 		r                Record
 		created, updated int64
+		tags             string
 	)
-	if err := row.Scan(&r.ID, &r.Version, &r.SHA256, &r.Bytes, &r.Format, &r.Width, &r.Height, &created, &updated); err != nil {
+	err := row.Scan(&r.ID, &r.Version, &r.SHA256, &r.Bytes, &r.Format, &r.Width, &r.Height, &created, &updated,
+		&r.MD5, &r.Placeholder, &r.Name, &tags, &r.Private, &r.Metadata)
+	if err == nil && tags != "" {
+		err = json.Unmarshal([]byte(tags), &r.Tags)
+	}
+	if err != nil {
 		return Record{}, err
 	}
 	r.Created, r.Updated = fromMillis(created), fromMillis(updated)
 	return r, nil
 }
 
-// put writes r, with Updated as the time, and returns it as it now stands. A record that is there is replaced and keeps its
-// Created, or is ErrExists when replace is false.
+// overwrite lets a record take the place of another. What people said of the source stays unless they say it anew, and new bytes
+// make nothing public that was private.
+const overwrite = `DO UPDATE SET version = excluded.version, sha256 = excluded.sha256, bytes = excluded.bytes,
+	format = excluded.format, width = excluded.width, height = excluded.height, updated = excluded.updated,
+	md5 = excluded.md5, placeholder = excluded.placeholder, private = records.private OR excluded.private,
+	name = CASE WHEN excluded.name = '' THEN records.name ELSE excluded.name END,
+	tags = CASE WHEN excluded.tags = '' THEN records.tags ELSE excluded.tags END,
+	metadata = CASE WHEN excluded.metadata = '' THEN records.metadata ELSE excluded.metadata END`
+
+// put writes r, with Updated as the time, and as Created where it has none, and returns it as it now stands. A record that is
+// there is replaced and keeps its Created, or is ErrExists when replace is false.
 func put(ctx context.Context, tx *sql.Tx, r Record, replace bool) (Record, error) {
+	if r.Created.IsZero() {
+		r.Created = r.Updated
+	}
 	onConflict := `DO NOTHING`
 	if replace {
-		onConflict = `DO UPDATE SET version = excluded.version, sha256 = excluded.sha256, bytes = excluded.bytes,
-			format = excluded.format, width = excluded.width, height = excluded.height, updated = excluded.updated`
+		onConflict = overwrite
+	}
+	tags := ""
+	if len(r.Tags) > 0 {
+		text, err := json.Marshal(r.Tags)
+		if err != nil {
+			return Record{}, err
+		}
+		tags = string(text)
 	}
 	stored, err := scanRecord(tx.QueryRowContext(ctx, `INSERT INTO records (`+recordColumns+`)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8) ON CONFLICT (id) `+onConflict+` RETURNING `+recordColumns,
-		r.ID, r.Version, r.SHA256, r.Bytes, r.Format, r.Width, r.Height, millis(r.Updated)))
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) ON CONFLICT (id) `+onConflict+` RETURNING `+recordColumns,
+		r.ID, r.Version, r.SHA256, r.Bytes, r.Format, r.Width, r.Height, millis(r.Created), millis(r.Updated),
+		r.MD5, r.Placeholder, r.Name, tags, r.Private, r.Metadata))
 	if errors.Is(err, sql.ErrNoRows) {
 		return Record{}, ErrExists
 	}

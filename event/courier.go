@@ -17,8 +17,9 @@ type Sender interface {
 
 const (
 	// leaseMargin is how much longer a lease is than a delivery may take, so that nobody else takes a parcel that is still
-	// on its way.
-	leaseMargin = 20 * time.Second
+	// on its way, or has arrived a moment ago. It is also how much later than others the parcels of a process that was
+	// killed go on.
+	leaseMargin = 5 * time.Second
 	// settleTimeout bounds how long the outbox may take to hear how a delivery ended.
 	settleTimeout = 10 * time.Second
 	// stopTimeout is how long deliveries under way go on once a courier is told to stop.

@@ -294,5 +294,5 @@ func TestUnsettled(t *testing.T) {
 		c.Wake()
 		time.Sleep(time.Minute)
 	})
-	wantSent(t, s, "a1@0s", "a1@30s")
+	wantSent(t, s, "a1@0s", "a1@15s")
 }

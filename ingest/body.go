@@ -2,10 +2,12 @@ package ingest
 
 import (
 	"context"
+	"crypto/md5" // names contents as older services do; nothing is trusted to it
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 )
 
@@ -15,16 +17,33 @@ const bufferBytes = 64 << 10
 // content is what bytes are known by.
 type content struct {
 	sha256 string // lower-case hexadecimal
+	md5    string // likewise
 	bytes  int64
+}
+
+// sums hashes what is written.
+type sums struct{ sha256, md5 hash.Hash }
+
+func newSums() sums { return sums{sha256.New(), md5.New()} }
+
+func (s sums) Write(p []byte) (int, error) {
+	s.sha256.Write(p)
+	s.md5.Write(p)
+	return len(p), nil
+}
+
+// content returns the sums of the n bytes that were written.
+func (s sums) content(n int64) content {
+	return content{sha256: hex.EncodeToString(s.sha256.Sum(nil)), md5: hex.EncodeToString(s.md5.Sum(nil)), bytes: n}
 }
 
 // readBody copies a body to its end and hashes it. It stops at the first byte beyond the limit, when ctx ends, and when the
 // body breaks off.
-func (s *Service) readBody(ctx context.Context, body io.Reader, to io.Writer) (content, error) {
-	hash := sha256.New()
-	limited := &limitedBody{ctx: ctx, body: body, left: s.config.Limits.SourceBytes}
+func (s *Service) readBody(ctx context.Context, body io.Reader, to io.Writer, limit int64) (content, error) {
+	sums := newSums()
+	limited := &limitedBody{ctx: ctx, body: body, left: limit}
 	// Both ends are wrapped, so that neither can have the other one copy with a buffer of its own size.
-	n, err := io.CopyBuffer(struct{ io.Writer }{io.MultiWriter(hash, to)}, limited, make([]byte, bufferBytes))
+	n, err := io.CopyBuffer(struct{ io.Writer }{io.MultiWriter(sums, to)}, limited, make([]byte, bufferBytes))
 	switch {
 	case limited.err != nil:
 		return content{}, limited.err
@@ -33,7 +52,7 @@ func (s *Service) readBody(ctx context.Context, body io.Reader, to io.Writer) (c
 	case n == 0:
 		return content{}, ErrNoImage
 	}
-	return content{sha256: hex.EncodeToString(hash.Sum(nil)), bytes: n}, nil
+	return sums.content(n), nil
 }
 
 // emptyReads is how often in a row a body may give neither bytes nor an error.

@@ -62,6 +62,7 @@ func (b *bench) start(change ...func(*Config)) {
 	b.store, b.engine, b.versions = &faultStore{Store: files}, &goEngine{}, &versionLog{}
 	config := Config{
 		Store: b.store, Catalog: b.catalog, Engine: b.engine, Versions: b.versions, Now: b.clock.Now,
+		Patience: 50 * time.Millisecond,
 		Purge: func(_ context.Context, id string) error {
 			b.purged = append(b.purged, id)
 			return b.purgeErr
@@ -71,6 +72,7 @@ func (b *bench) start(change ...func(*Config)) {
 		f(&config)
 	}
 	b.Service = New(config)
+	b.t.Cleanup(func() { _ = b.Close() })
 }
 
 func (b *bench) token(id string, replace bool) string {
@@ -144,6 +146,7 @@ func (c *clock) add(d time.Duration) {
 type faultStore struct {
 	origin.Store
 	stage, write, beforeCommit, afterCommit func() error
+	beforeDelete, afterDelete               func() error
 	open                                    atomic.Int64 // staged objects neither committed nor aborted
 	commits                                 atomic.Int64 // that succeeded
 }
@@ -155,11 +158,53 @@ func run(hook func() error) error {
 	return hook()
 }
 
+func (s *faultStore) Room(area origin.Area, id string) (origin.Room, error) {
+	room, err := s.Store.(origin.Areas).Room(area, id)
+	return faultRoom{room, s}, err
+}
+
+func (s *faultStore) Rooms(area origin.Area) ([]origin.Room, error) {
+	room, err := s.Room(area, "")
+	return []origin.Room{room}, err
+}
+
+// faultRoom has its store's faults.
+type faultRoom struct {
+	origin.Room
+	store *faultStore
+}
+
+func (r faultRoom) Stage(ctx context.Context) (origin.Staged, error) {
+	return r.store.stageIn(ctx, r.Room)
+}
+
+func (r faultRoom) Delete(ctx context.Context, id string) error {
+	return r.store.remove(func() error { return r.Room.Delete(ctx, id) })
+}
+
+func (s *faultStore) Delete(ctx context.Context, id string) error {
+	return s.remove(func() error { return s.Store.Delete(ctx, id) })
+}
+
+func (s *faultStore) remove(do func() error) error {
+	if err := run(s.beforeDelete); err != nil {
+		return err
+	}
+	if err := do(); err != nil {
+		return err
+	}
+	return run(s.afterDelete)
+}
+
 func (s *faultStore) Stage(ctx context.Context) (origin.Staged, error) {
+	return s.stageIn(ctx, s.Store)
+}
+
+func (s *faultStore) stageIn(ctx context.Context, to origin.Writer) (origin.Staged, error) {
 	if err := run(s.stage); err != nil {
 		return nil, err
 	}
-	staged, err := s.Store.Stage(ctx)
+	staged, err := to.Stage(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -227,6 +272,9 @@ func (e *goEngine) Render(_ context.Context, source []byte, spec transform.Spec)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", transform.ErrMalformed, err)
 	}
+	if spec.Crop == (transform.Crop{}) {
+		return whole(img, source, spec)
+	}
 	kept := image.Rect(spec.Crop.X, spec.Crop.Y, spec.Crop.X+spec.Crop.W, spec.Crop.Y+spec.Crop.H).Intersect(img.Bounds())
 	out := image.NewNRGBA(image.Rect(0, 0, kept.Dx(), kept.Dy()))
 	draw.Draw(out, out.Bounds(), img, kept.Min, draw.Src)
@@ -237,11 +285,67 @@ func (e *goEngine) Render(_ context.Context, source []byte, spec transform.Spec)
 	return &transform.Picture{Body: body, Format: spec.Format, Width: kept.Dx(), Height: kept.Dy(), Frames: 1}, nil
 }
 
+// whole renders a picture upright, turned, and cut to the size of a placeholder.
+func whole(img image.Image, source []byte, spec transform.Spec) (*transform.Picture, error) {
+	header, err := transform.DefaultLimits().ReadHeader(source)
+	if err != nil {
+		return nil, err
+	}
+	out := oriented(img, turnOrientation(header.Orientation, Turn(spec.Rotate)))
+	if spec.Width > 0 {
+		out = out.SubImage(image.Rect(0, 0, spec.Width, spec.Height)).(*image.NRGBA)
+	}
+	body := testimage.PNG(out)
+	if spec.Format == transform.JPEG {
+		body = testimage.JPEG(out, spec.Quality)
+	}
+	return &transform.Picture{Body: body, Format: spec.Format, Width: out.Rect.Dx(), Height: out.Rect.Dy(), Frames: 1}, nil
+}
+
+// oriented shows a picture as an orientation says (EXIF 2.32, 4.6.4): where row 0 and column 0 of what is stored are.
+func oriented(img image.Image, orientation int) *image.NRGBA {
+	w, h := img.Bounds().Dx(), img.Bounds().Dy()
+	if orientation >= 5 {
+		w, h = h, w
+	}
+	out := image.NewNRGBA(image.Rect(0, 0, w, h))
+	for y := range h {
+		for x := range w {
+			sx, sy := x, y
+			switch orientation {
+			case 2: // row 0 at the top, column 0 at the right
+				sx = w - 1 - x
+			case 3:
+				sx, sy = w-1-x, h-1-y
+			case 4:
+				sy = h - 1 - y
+			case 5: // row 0 at the left, column 0 at the top
+				sx, sy = y, x
+			case 6: // row 0 at the right, column 0 at the top
+				sx, sy = y, w-1-x
+			case 7: // row 0 at the right, column 0 at the bottom
+				sx, sy = h-1-y, w-1-x
+			case 8: // row 0 at the left, column 0 at the bottom
+				sx, sy = h-1-y, x
+			}
+			out.Set(x, y, img.At(img.Bounds().Min.X+sx, img.Bounds().Min.Y+sy))
+		}
+	}
+	return out
+}
+
 // versionLog remembers what it is told.
 type versionLog struct {
 	mu          sync.Mutex
 	set         map[string]origin.Info
 	invalidated []string
+	gone        []string
+}
+
+func (v *versionLog) Gone(id string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.gone = append(v.gone, id)
 }
 
 func (v *versionLog) Set(id string, info origin.Info) {

@@ -6,9 +6,11 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"deckle/catalog"
@@ -18,6 +20,12 @@ import (
 // tokenBytes of randomness make a token: 192 bits, beyond guessing, and a whole number of base64 characters.
 const tokenBytes = 24
 
+// MaxGrants is how many grants one call gives out.
+const MaxGrants = 1000
+
+// statsAtOnce is how many questions to the store one call of Grants asks at one time.
+const statsAtOnce = 16
+
 // Expired grants are swept on one request in sweepEvery, at most sweepBatch of them, so that no request waits long.
 const (
 	sweepEvery = 10
@@ -26,8 +34,9 @@ const (
 
 // GrantRequest asks for the right to upload one source.
 type GrantRequest struct {
-	ID      string
-	Replace bool // the upload may replace the source that has this id
+	ID      string // of Grants it may be empty, to have one minted: 26 letters and digits that nobody can guess
+	Replace bool   // the upload may replace the source that has this id, as Policy.Replace says too
+	Policy  Policy
 }
 
 // Grant is the right to upload the source ID once, until Expires. Token is its secret: it is kept nowhere else.
@@ -37,28 +46,97 @@ type Grant struct {
 	Expires time.Time
 }
 
-// Grant gives out a token. It answers origin.ErrBadID, ErrHeld, ErrExists when the id has a source and Replace is false, and
-// ErrUnavailable or origin.ErrUnavailable.
+// Grant gives out a token. It answers origin.ErrBadID, ErrHeld, ErrExists when the id has a source and may not be replaced,
+// ErrPolicy, and ErrUnavailable or origin.ErrUnavailable.
 func (s *Service) Grant(ctx context.Context, request GrantRequest) (Grant, error) {
 	if err := origin.CheckID(request.ID); err != nil {
 		return Grant{}, err
 	}
-	s.sweepSometimes(ctx)
-	if !request.Replace {
-		if err := s.checkFree(ctx, request.ID); err != nil {
-			return Grant{}, err
-		}
+	results, err := s.Grants(ctx, []GrantRequest{request})
+	if err == nil {
+		err = results[0].Err
 	}
-	now := s.config.Now()
-	grant := Grant{ID: request.ID, Token: newToken(), Expires: now.Add(s.config.TTL).Truncate(time.Millisecond)}
-	err := s.config.Catalog.Issue(ctx, catalog.Grant{
-		TokenHash: hashToken(grant.Token), ID: grant.ID, Replace: request.Replace, Expires: grant.Expires,
-	}, now)
 	if err != nil {
 		return Grant{}, err
 	}
-	return grant, nil
+	return results[0].Grant, nil
 }
+
+// GrantResult is the answer to one GrantRequest: Err, or the grant.
+type GrantResult struct {
+	Grant
+	Err error // as of Grant; the other requests are answered all the same
+}
+
+// Grants gives out up to MaxGrants tokens, in one transaction, each answered for itself and in the order of the requests. The
+// error is one about all: ErrPolicy when there are none or too many, ErrUnavailable.
+func (s *Service) Grants(ctx context.Context, requests []GrantRequest) ([]GrantResult, error) {
+	if len(requests) == 0 || len(requests) > MaxGrants {
+		return nil, fmt.Errorf("%w: 1 to %d grants are given at once", ErrPolicy, MaxGrants)
+	}
+	s.sweepSometimes(ctx)
+	results := make([]GrantResult, len(requests))
+	s.checkRequests(ctx, requests, results)
+	now := s.config.Now()
+	var issued []catalog.Grant
+	var of []int
+	for i, request := range requests {
+		result := &results[i]
+		if result.Err != nil {
+			continue
+		}
+		policy := request.Policy
+		policy.Replace = policy.Replace || request.Replace
+		ttl := policy.TTL
+		setDefault(&ttl, s.config.TTL)
+		result.Token, result.Expires = newToken(), now.Add(ttl).Truncate(time.Millisecond)
+		text, err := json.Marshal(policy)
+		if err != nil {
+			return nil, err
+		}
+		issued, of = append(issued, catalog.Grant{
+			TokenHash: hashToken(result.Token), ID: result.ID, Replace: policy.Replace, Expires: result.Expires, Policy: string(text),
+		}), append(of, i)
+	}
+	verdicts, err := s.config.Catalog.IssueAll(ctx, issued, now)
+	if err != nil {
+		return nil, err
+	}
+	for n, verdict := range verdicts {
+		if verdict != nil {
+			results[of[n]] = GrantResult{Grant: Grant{ID: issued[n].ID}, Err: verdict}
+		}
+	}
+	return results, nil
+}
+
+// checkRequests fills in the ids, and the errors of those that can be refused before the catalog is asked.
+func (s *Service) checkRequests(ctx context.Context, requests []GrantRequest, results []GrantResult) {
+	places := make(chan struct{}, statsAtOnce)
+	var running sync.WaitGroup
+	for i, request := range requests {
+		if results[i].ID = request.ID; request.ID == "" {
+			results[i].ID = mintID()
+			results[i].Err = request.Policy.check(s.config.MaxTTL)
+			continue
+		}
+		if results[i].Err = origin.CheckID(request.ID); results[i].Err == nil {
+			results[i].Err = request.Policy.check(s.config.MaxTTL)
+		}
+		if results[i].Err != nil || request.Replace || request.Policy.Replace {
+			continue
+		}
+		places <- struct{}{}
+		running.Go(func() {
+			defer func() { <-places }()
+			results[i].Err = s.checkFree(ctx, request.ID)
+		})
+	}
+	running.Wait()
+}
+
+// mintID makes an id: letters of one case and digits, so that it means the same wherever case is folded.
+func mintID() string { return rand.Text() }
 
 // checkFree asks the store, which may hold sources that were never uploaded here. The catalog checks its records itself.
 func (s *Service) checkFree(ctx context.Context, id string) error {
@@ -94,10 +172,20 @@ func hashToken(token string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// findGrant returns the live grant of a token. What is no token by its length is not looked for.
-func (s *Service) findGrant(ctx context.Context, id, token string) (catalog.Grant, error) {
+// findGrant returns the live grant of a token and its policy. What is no token by its length is not looked for.
+func (s *Service) findGrant(ctx context.Context, id, token string) (catalog.Grant, Policy, error) {
 	if len(token) != base64.RawURLEncoding.EncodedLen(tokenBytes) {
-		return catalog.Grant{}, ErrToken
+		return catalog.Grant{}, Policy{}, ErrToken
 	}
-	return s.config.Catalog.Grant(ctx, hashToken(token), id, s.config.Now())
+	return s.grantOf(ctx, catalog.Grant{TokenHash: hashToken(token), ID: id})
+}
+
+// grantOf returns a grant as it now stands.
+func (s *Service) grantOf(ctx context.Context, g catalog.Grant) (catalog.Grant, Policy, error) {
+	g, err := s.config.Catalog.Grant(ctx, g.TokenHash, g.ID, s.config.Now())
+	if err != nil {
+		return catalog.Grant{}, Policy{}, err
+	}
+	policy, err := policyOf(g)
+	return g, policy, err
 }

@@ -23,6 +23,7 @@ package ingest
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"sync/atomic"
 	"time"
@@ -51,8 +52,24 @@ var (
 	ErrTooLarge = errors.New("ingest: the upload is too large")
 	// ErrAborted says that the body broke off; it wraps what the reading of the body answered.
 	ErrAborted = errors.New("ingest: the upload broke off")
-	// ErrBusy says that as many uploads as are allowed at one time are under way.
+	// ErrBusy says that as many uploads as are allowed at one time are under way, or as many outputs waiting.
 	ErrBusy = errors.New("ingest: too many uploads at once")
+	// ErrChanging says that another call has been changing the source for as long as this one could wait.
+	ErrChanging = catalog.ErrChanging
+	// ErrNotFound says that there is no source of that id to do this with.
+	ErrNotFound = catalog.ErrNotFound
+	// ErrPolicy says that a grant's policy cannot be given, or forbids the upload; which rule is behind it.
+	ErrPolicy = errors.New("ingest: against the policy")
+	// ErrHash says that the bytes are not those that the caller named.
+	ErrHash = errors.New("ingest: other bytes than expected")
+	// ErrCollision says that other bytes of the same MD5 are stored already.
+	ErrCollision = errors.New("ingest: other bytes have the same hash")
+	// ErrClient says that one client uploads more often than it may.
+	ErrClient = errors.New("ingest: too many uploads from one client")
+	// ErrUnsigned says that the store takes no signed PUT.
+	ErrUnsigned = errors.New("ingest: the store takes no signed PUT")
+	// ErrNoFetch says that sources are not fetched from URLs here, or that processing is not switched on.
+	ErrNoFetch = errors.New("ingest: not configured")
 )
 
 // Versions is told of what changes.
@@ -61,6 +78,29 @@ type Versions interface {
 	Set(id string, info origin.Info)
 	// Invalidate says that what the store holds under id may have changed.
 	Invalidate(id string)
+	// Gone says that the store holds nothing under id any more, and that its variants are to go.
+	Gone(id string)
+}
+
+// Fetcher reads what lies at a URL that a client named.
+type Fetcher interface {
+	// Fetch opens the body at an http or https URL; whoever called closes it. It is bounded in size and time, and connects to
+	// no address that the operator has not allowed, after redirects neither.
+	Fetch(ctx context.Context, url string) (io.ReadCloser, error)
+}
+
+// Rendered is a variant that was made.
+type Rendered struct {
+	Format        string // as transform.Format spells it
+	Width, Height int    // pixels
+	Quality       int    // 0 where the format or the request has none
+	Bytes         int64
+}
+
+// Renderer makes variants and stores them in all tiers.
+type Renderer interface {
+	// Render makes the variant of the source id that output names: the last segment of its URL, as in "300x300.webp".
+	Render(ctx context.Context, id, output string) (Rendered, error)
 }
 
 // Config is what a Service works with. Store, Catalog, Engine and Versions are required; zero fields of the others take the
@@ -71,17 +111,43 @@ type Config struct {
 	Engine   transform.Engine // crops
 	Limits   transform.Limits // [transform.DefaultLimits]
 	Versions Versions
-	// Purge drops the variants of a source that has been replaced. It is for tidiness: variants of another version are
-	// never served, so that its failure is logged and no failure of the upload. [nothing]
+	// Purge drops the variants of a source in every tier. For one that was replaced that is tidiness: variants of another
+	// version are never served, so that a failure is logged and no failure of the upload. For one that was deleted it is part of
+	// the deletion. [nothing]
 	Purge func(ctx context.Context, id string) error
 	// MaxConcurrent is how many bodies are received at one time. [8]
 	MaxConcurrent int
 	// TTL is how long a token is good, by the wall clock; nodes may differ by up to catalog.Skew (60 s). [15 minutes]
 	TTL time.Duration
-	// Lease is how long a claim outlives the process that holds it. It bounds the last step of an upload, too. [30 s]
+	// MaxTTL is the longest that a policy may ask for. [24 hours]
+	MaxTTL time.Duration
+	// Lease is how long a claim, or the right to change a source, outlives the process that holds it. It bounds the last step of
+	// an upload, and every other change, too. Clocks of nodes must not differ by more. [30 s]
 	Lease time.Duration
-	Now   func() time.Time // the wall clock [time.Now]
-	Log   *slog.Logger     // what fails beside an upload that succeeds [nowhere]
+	// Patience is how long a call waits for another one that changes the same source. [5 s]
+	Patience time.Duration
+
+	// Decode has every upload looked at to its end and decoded, so that broken and truncated files are refused, and makes
+	// its placeholder. The file is in memory meanwhile, for at most two uploads at one time. [false]
+	Decode bool
+	// Scrub leaves EXIF, XMP and comments out of JPEG, PNG, WebP and GIF, unless the policy keeps them. [false]
+	Scrub bool
+
+	// IncomingTTL is how long uploads wait to be published. [2 hours]
+	IncomingTTL time.Duration
+	// Undelete is how long deleted sources are kept in the trash. [not at all]
+	Undelete time.Duration
+
+	Fetcher  Fetcher  // [sources are not fetched]
+	Renderer Renderer // [nothing is rendered in the background]
+	// RenderWorkers render at one time, for RenderQueue outputs in all. [2, 256]
+	RenderWorkers, RenderQueue int
+
+	// ClientUploads is how many uploads one client may begin a minute, and at once. [any number]
+	ClientUploads int
+
+	Now func() time.Time // the wall clock [time.Now]
+	Log *slog.Logger     // what fails beside an upload that succeeds [nowhere]
 }
 
 func (c Config) withDefaults() Config {
@@ -91,15 +157,14 @@ func (c Config) withDefaults() Config {
 	if c.Purge == nil {
 		c.Purge = func(context.Context, string) error { return nil }
 	}
-	if c.MaxConcurrent <= 0 {
-		c.MaxConcurrent = 8
-	}
-	if c.TTL <= 0 {
-		c.TTL = 15 * time.Minute
-	}
-	if c.Lease <= 0 {
-		c.Lease = 30 * time.Second
-	}
+	setDefault(&c.MaxConcurrent, 8)
+	setDefault(&c.TTL, 15*time.Minute)
+	setDefault(&c.MaxTTL, 24*time.Hour)
+	setDefault(&c.Lease, 30*time.Second)
+	setDefault(&c.Patience, 5*time.Second)
+	setDefault(&c.IncomingTTL, 2*time.Hour)
+	setDefault(&c.RenderWorkers, 2)
+	setDefault(&c.RenderQueue, 256)
 	if c.Now == nil {
 		c.Now = time.Now
 	}
@@ -109,16 +174,37 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// Service gives out tokens and receives uploads. Methods are safe for concurrent use. It runs nothing of its own: when no
-// call is under way it holds nothing.
-type Service struct {
-	config Config
-	slots  chan struct{} // one token for each body being received
-	issued atomic.Uint64 // grants asked for, to sweep on one in sweepEvery
+func setDefault[T int | time.Duration](value *T, otherwise T) {
+	if *value <= 0 {
+		*value = otherwise
+	}
 }
 
-// New returns a service.
+// Service gives out tokens, receives uploads and changes sources. Methods are safe for concurrent use. All that it runs by itself
+// is what Process renders in the background, which Close waits for.
+type Service struct {
+	config  Config
+	slots   chan struct{} // one token for each body being received
+	decodes chan struct{} // one token for each body being decoded
+	issued  atomic.Uint64 // grants asked for, to sweep on one in sweepEvery
+	clients *clients
+	jobs    *jobs
+}
+
+// decodesAtOnce bounds the files that are in memory, at most the largest source each.
+const decodesAtOnce = 2
+
+// New returns a service. Close it.
 func New(config Config) *Service {
 	config = config.withDefaults()
-	return &Service{config: config, slots: make(chan struct{}, config.MaxConcurrent)}
+	return &Service{
+		config: config, slots: make(chan struct{}, config.MaxConcurrent), decodes: make(chan struct{}, decodesAtOnce),
+		clients: newClients(config.ClientUploads), jobs: newJobs(config.RenderWorkers),
+	}
+}
+
+// Close gives up what is rendered in the background, and waits for it.
+func (s *Service) Close() error {
+	s.jobs.close()
+	return nil
 }

@@ -2,8 +2,6 @@ package ingest
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -11,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"deckle/catalog"
 	"deckle/origin"
 	"deckle/transform"
 )
@@ -24,17 +23,27 @@ type picture struct {
 	content
 	staged        origin.Staged
 	format        transform.Format
-	width, height int // pixels, upright
+	width, height int    // pixels, upright
+	orientation   int    // EXIF orientation 1-8
+	placeholder   string // ThumbHash, base64; empty when none was made
+}
+
+// record returns what the catalog is to know of the picture.
+func (s *Service) record(id string, p picture) catalog.Record {
+	return catalog.Record{
+		ID: id, SHA256: p.sha256, MD5: p.md5, Bytes: p.bytes, Format: p.format.String(), Width: p.width, Height: p.height,
+		Placeholder: p.placeholder, Updated: s.config.Now(),
+	}
 }
 
 // inspect reads the header of a staged file of n bytes and checks it against the limits. The file is mapped, so that only the
 // pages that the header lies on are read.
-func (s *Service) inspect(path string, n int64) (transform.Header, error) {
+func (s *Service) inspect(path string, n int64, limits transform.Limits) (transform.Header, error) {
 	data, unmap, err := mapFile(path, n)
 	if err != nil {
 		return transform.Header{}, fmt.Errorf("look at upload: %w", err)
 	}
-	header, err := s.config.Limits.ReadHeader(data)
+	header, err := limits.ReadHeader(data)
 	if err := errors.Join(err, unmap()); err != nil {
 		return transform.Header{}, fmt.Errorf("look at upload: %w", err)
 	}
@@ -70,32 +79,52 @@ func withoutPath(err error) error {
 	return err
 }
 
-// crop renders what the rectangle keeps to a staged object of its own, upright, in the source's format or, where that cannot
-// be written, in PNG, which loses nothing. Whoever called aborts it.
-func (s *Service) crop(ctx context.Context, p picture, crop transform.Crop) (picture, error) {
+// known returns a staged object as a picture, once its header is found within the limits.
+func (s *Service) known(staged origin.Staged, c content, limits transform.Limits) (picture, error) {
+	header, err := s.inspect(staged.Path(), c.bytes, limits)
+	if err != nil {
+		return picture{}, err
+	}
+	p := picture{content: c, staged: staged, format: header.Format, orientation: header.Orientation}
+	p.width, p.height = header.Upright()
+	return p, nil
+}
+
+// crop renders what the rectangle keeps to a staged object of its own, upright. Whoever called aborts it.
+func (s *Service) crop(ctx context.Context, p picture, crop transform.Crop, to origin.Writer) (picture, error) {
 	if err := checkCrop(crop, p); err != nil {
 		return picture{}, err
 	}
-	spec := transform.Spec{Crop: crop, Format: p.format}
+	return s.rerender(ctx, p, transform.Spec{Crop: crop}, to)
+}
+
+// rerender makes another source of a source, by the Spec and upright, in its own format or, where that cannot be written, in PNG,
+// which loses nothing.
+func (s *Service) rerender(ctx context.Context, p picture, spec transform.Spec, to origin.Writer) (picture, error) {
+	spec.Format = p.format
 	if !s.config.Engine.Writes(p.format) {
 		spec.Format = transform.PNG
 	}
-	if spec.Format.Lossy() {
+	if spec.Format.Lossy() && !spec.Lossless {
 		spec.Quality = cropQuality
 	}
 	// Not mapped: an engine may go on reading for a while after ctx has ended, and unmapping the file under it would be fatal.
 	source, err := os.ReadFile(p.staged.Path())
 	if err != nil {
-		return picture{}, fmt.Errorf("crop upload: %w", withoutPath(err))
+		return picture{}, fmt.Errorf("render source: %w", withoutPath(err))
 	}
-	cropped, err := s.config.Engine.Render(ctx, source, spec)
+	made, err := s.config.Engine.Render(ctx, source, spec)
 	if err != nil {
-		return picture{}, fmt.Errorf("crop upload: %w", err)
+		return picture{}, fmt.Errorf("render source: %w", err)
 	}
-	if err := s.config.Limits.CheckSize(int64(len(cropped.Body))); err != nil {
-		return picture{}, fmt.Errorf("crop upload: %w", err)
+	if err := s.config.Limits.CheckSize(int64(len(made.Body))); err != nil {
+		return picture{}, fmt.Errorf("render source: %w", err)
 	}
-	return s.stage(ctx, cropped)
+	staged, c, err := s.stage(ctx, to, [][]byte{made.Body})
+	if err != nil {
+		return picture{}, err
+	}
+	return picture{content: c, staged: staged, format: made.Format, width: made.Width, height: made.Height, orientation: 1}, nil
 }
 
 // checkCrop refuses a rectangle that keeps nothing of the picture. One that reaches beyond the edges is cut at them.
@@ -112,19 +141,20 @@ func checkCrop(crop transform.Crop, p picture) error {
 	}
 }
 
-// stage writes a rendered picture.
-func (s *Service) stage(ctx context.Context, rendered *transform.Picture) (picture, error) {
-	staged, err := s.config.Store.Stage(ctx)
+// stage writes the pieces of a new source.
+func (s *Service) stage(ctx context.Context, to origin.Writer, pieces [][]byte) (origin.Staged, content, error) {
+	staged, err := to.Stage(ctx)
 	if err != nil {
-		return picture{}, fmt.Errorf("stage crop: %w", err)
+		return nil, content{}, fmt.Errorf("stage source: %w", err)
 	}
-	if _, err := staged.Write(rendered.Body); err != nil {
-		s.abort(staged)
-		return picture{}, fmt.Errorf("stage crop: %w", err)
+	sums, n := newSums(), 0
+	for _, piece := range pieces {
+		if _, err := staged.Write(piece); err != nil {
+			s.abort(staged)
+			return nil, content{}, fmt.Errorf("stage source: %w", err)
+		}
+		_, _ = sums.Write(piece)
+		n += len(piece)
 	}
-	sum := sha256.Sum256(rendered.Body)
-	return picture{
-		content: content{sha256: hex.EncodeToString(sum[:]), bytes: int64(len(rendered.Body))},
-		staged:  staged, format: rendered.Format, width: rendered.Width, height: rendered.Height,
-	}, nil
+	return staged, sums.content(int64(n)), nil
 }

@@ -42,7 +42,7 @@ func TestCrop(t *testing.T) {
 			stored := b.stored("cat")
 			want := Receipt{
 				ID: "cat", Version: got.Version, SHA256: sha(stored), Bytes: int64(len(stored)),
-				Format: row.want.Format, Width: 20, Height: 25,
+				Format: row.want.Format, Width: 20, Height: 25, MD5: md5sum(stored),
 			}
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("receipt (-want +got):\n%s", diff)

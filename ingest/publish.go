@@ -13,48 +13,47 @@ import (
 	"deckle/origin"
 )
 
-// publish makes the picture durable, writes its record, and tells this node. The whole body has come in, so that the work goes
-// on without the client, in at most one lease: the claim, renewed at the beginning, cannot run out before the end.
-func (s *Service) publish(ctx context.Context, g catalog.Grant, p picture, fingerprint string) (Receipt, error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.config.Lease)
-	defer cancel()
-	if err := s.renew(ctx, g); err != nil {
-		return Receipt{}, err
+// place makes the bytes durable under the change's id, then the record with which the change ends, and tells this node.
+func (s *Service) place(ctx context.Context, change *catalog.Change, in intent, staged origin.Staged, more ...catalog.Step) (catalog.Record, error) {
+	info, err := staged.Commit(ctx, change.ID, in.Replace)
+	if errors.Is(err, origin.ErrExists) {
+		info, err = s.adopt(ctx, change.ID, staged, in.Record)
 	}
-	info, record, err := s.commit(ctx, g, p, fingerprint)
 	if err != nil {
 		// The store may hold the new bytes all the same.
-		s.config.Versions.Invalidate(g.ID)
-		return Receipt{}, err
+		s.config.Versions.Invalidate(change.ID)
+		return catalog.Record{}, fmt.Errorf("store upload: %w", err)
 	}
-	s.config.Versions.Set(g.ID, info)
-	if g.Replace {
-		if err := s.config.Purge(ctx, g.ID); err != nil {
-			s.config.Log.Warn("variants of a replaced source were not purged", slog.String("id", g.ID), slog.Any("error", err))
+	return s.recordPut(ctx, change, in, info, false, more...)
+}
+
+// recordPut writes the record of bytes that are in the store, ends the change, and tells this node. With anyhow the grant may be
+// lost.
+func (s *Service) recordPut(ctx context.Context, change *catalog.Change, in intent, info origin.Info, anyhow bool, more ...catalog.Step) (catalog.Record, error) {
+	r := in.Record
+	r.Version = info.Version
+	step := catalog.Step{
+		Change: change, Put: &r, Replace: in.Replace, Drop: in.Area, Use: in.uses(), Upload: in.Upload, Anyhow: anyhow, Announce: in.announce,
+	}
+	r, err := s.config.Catalog.Settle(ctx, r.Updated, append([]catalog.Step{step}, more...)...)
+	if err != nil {
+		s.config.Versions.Invalidate(change.ID)
+		return catalog.Record{}, err
+	}
+	s.config.Versions.Set(change.ID, info)
+	if in.Replace {
+		if err := s.config.Purge(ctx, change.ID); err != nil {
+			s.config.Log.Warn("variants of a replaced source were not purged", slog.String("id", change.ID), slog.Any("error", err))
 		}
 	}
-	return receiptOf(record)
+	if in.Object != "" {
+		s.dropObject(ctx, origin.Area(in.Area), change.ID, in.Object)
+	}
+	return r, nil
 }
 
-// commit makes the bytes durable, then the record.
-func (s *Service) commit(ctx context.Context, g catalog.Grant, p picture, fingerprint string) (origin.Info, catalog.Record, error) {
-	info, err := p.staged.Commit(ctx, g.ID, g.Replace)
-	if errors.Is(err, origin.ErrExists) {
-		info, err = s.adopt(ctx, g.ID, p)
-	}
-	if err != nil {
-		return origin.Info{}, catalog.Record{}, fmt.Errorf("store upload: %w", err)
-	}
-	record, err := s.config.Catalog.Finish(ctx, g, catalog.Record{
-		ID: g.ID, Version: info.Version, SHA256: p.sha256, Bytes: p.bytes,
-		Format: p.format.String(), Width: p.width, Height: p.height, Updated: s.config.Now(),
-	}, fingerprint, announceUpload)
-	return info, record, err
-}
-
-// adopt takes over a source that an earlier try of this upload stored without getting as far as the record. Whatever else
-// has the id keeps it.
-func (s *Service) adopt(ctx context.Context, id string, p picture) (origin.Info, error) {
+// adopt takes over a source of the same bytes that has no record. Whatever else has the id keeps it.
+func (s *Service) adopt(ctx context.Context, id string, staged origin.Staged, want catalog.Record) (origin.Info, error) {
 	_, err := s.config.Catalog.Record(ctx, id)
 	if err == nil {
 		return origin.Info{}, ErrExists
@@ -62,15 +61,15 @@ func (s *Service) adopt(ctx context.Context, id string, p picture) (origin.Info,
 	if !errors.Is(err, catalog.ErrNotFound) {
 		return origin.Info{}, err
 	}
-	same, err := s.holds(ctx, id, p.content)
+	same, err := s.holds(ctx, id, content{sha256: want.SHA256, bytes: want.Bytes})
 	if err != nil {
 		return origin.Info{}, err
 	}
 	if !same {
 		return origin.Info{}, ErrExists
 	}
-	// Committed again, since the earlier try may have ended between the bytes' being visible and their being durable.
-	return p.staged.Commit(ctx, id, true)
+	// Committed again, since nobody knows whether those bytes are durable.
+	return staged.Commit(ctx, id, true)
 }
 
 // holds tells whether the store's source has this very content.

@@ -3,6 +3,7 @@ package ingest
 import (
 	"bytes"
 	"context"
+	"crypto/md5"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -21,6 +22,11 @@ import (
 )
 
 func photo(seed uint64) []byte { return testimage.JPEG(testimage.Photo(64, 48, seed), 90) }
+
+func md5sum(data []byte) string {
+	sum := md5.Sum(data)
+	return hex.EncodeToString(sum[:])
+}
 
 func sha(data []byte) string {
 	sum := sha256.Sum256(data)
@@ -50,7 +56,7 @@ func TestReceive(t *testing.T) {
 			}
 			want := Receipt{
 				ID: id, Version: info.Version, SHA256: sha(row.body), Bytes: int64(len(row.body)),
-				Format: row.format, Width: row.width, Height: row.height,
+				Format: row.format, Width: row.width, Height: row.height, MD5: md5sum(row.body),
 			}
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("receipt (-want +got):\n%s", diff)
@@ -60,7 +66,7 @@ func TestReceive(t *testing.T) {
 			}
 			wantRecord := catalog.Record{
 				ID: id, Version: info.Version, SHA256: want.SHA256, Bytes: want.Bytes, Format: row.format.String(),
-				Width: row.width, Height: row.height, Created: b.clock.Now(), Updated: b.clock.Now(),
+				Width: row.width, Height: row.height, Created: b.clock.Now(), Updated: b.clock.Now(), MD5: want.MD5,
 			}
 			record, err := b.catalog.Record(t.Context(), id)
 			if err != nil {

@@ -22,6 +22,8 @@ var (
 	ErrForbidden = errors.New("origin: address not allowed")
 	// ErrReadOnly says that the store which holds an id is only read from.
 	ErrReadOnly = errors.New("origin: store is read-only")
+	// ErrFull says that the store has no room left; ErrUnavailable is wrapped beside it.
+	ErrFull = errors.New("origin: store is full")
 	// ErrUnavailable says that the store could not be asked; the same call may succeed later.
 	ErrUnavailable = errors.New("origin: store unavailable")
 )

@@ -18,11 +18,14 @@ import (
 // fetches reads sources: a bounded number at a time, each once for all that want it at the moment, so that a page that names
 // ten sizes of a new picture costs its store one reading.
 type fetches struct {
-	under singleflight.Group
-	slots chan struct{}
+	under  singleflight.Group
+	recent *recent
+	slots  chan struct{}
 }
 
-func newFetches(most int) *fetches { return &fetches{slots: make(chan struct{}, most)} }
+func newFetches(most int) *fetches {
+	return &fetches{recent: newRecent(), slots: make(chan struct{}, most)}
+}
 
 // fetched is a source that was read. It is shared, and must not be changed.
 type fetched struct {
@@ -31,15 +34,22 @@ type fetched struct {
 }
 
 // fetch reads a whole source into memory, within the limit. The version is the one that the caller means to get; what it does
-// get is in the Info. One reading serves all who ask for a version while it is under way. It goes on when some of them leave,
-// on a deadline of its own.
+// get is in the Info. One reading serves all who ask for a version while it is under way, and a moment longer. It goes on when
+// some of them leave, on a deadline of its own.
 func (p *Proxy) fetch(ctx context.Context, id, version string) ([]byte, origin.Info, error) {
-	result := p.fetches.under.DoChan(id+"\x00"+version, func() (any, error) {
+	name := id + "\x00" + version
+	if f, ok := p.fetches.recent.find(name); ok {
+		return f.source, f.info, nil
+	}
+	result := p.fetches.under.DoChan(name, func() (any, error) {
 		within, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.Timeout)
 		defer cancel()
 		begin := time.Now()
 		f, err := p.readSource(within, id)
 		p.Observe.Fetch(time.Since(begin), len(f.source), err)
+		if err == nil && f.info.Version == version {
+			p.fetches.recent.add(name, f)
+		}
 		return f, err
 	})
 	select {

@@ -91,3 +91,44 @@ func TestFetchEnds(t *testing.T) {
 		}
 	})
 }
+
+// TestRecent: what was read is there for a moment after its last use, within the bound, the oldest going first.
+func TestRecent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRecent()
+		r.most = 100
+		source := func(n int) fetched { return fetched{source: make([]byte, n)} }
+		has := func(name string) bool { _, ok := r.find(name); return ok }
+		size := func() int64 {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			return r.bytes
+		}
+		r.add("a", source(40))
+		r.add("large", source(51))
+		time.Sleep(recentTime - time.Second)
+		r.add("b", source(40))
+		if !has("a") || !has("b") || has("large") {
+			t.Errorf("a %v, b %v, large %v", has("a"), has("b"), has("large"))
+		}
+		r.add("c", source(40))
+		if has("a") || !has("b") || !has("c") || size() != 80 {
+			t.Errorf("a %v, b %v, c %v, %d bytes", has("a"), has("b"), has("c"), size())
+		}
+		r.add("c", source(10))
+		time.Sleep(recentTime / 2)
+		has("b")
+		time.Sleep(recentTime/2 + time.Millisecond)
+		synctest.Wait()
+		if size() != 40 {
+			t.Errorf("%d bytes; want b alone", size())
+		}
+		time.Sleep(recentTime)
+		synctest.Wait()
+		if size() != 0 {
+			t.Errorf("%d bytes after a while", size())
+		}
+		r.add("d", source(10))
+		r.close()
+	})
+}

@@ -52,17 +52,7 @@ func (p *Proxy) methods() string {
 	if p.Uploads == nil {
 		return "GET, HEAD, OPTIONS"
 	}
-	return "GET, HEAD, POST, OPTIONS"
-}
-
-// options answers a preflight (Fetch standard, section 3.3): which methods and headers a page of another origin may use.
-func (p *Proxy) options(ctx *fasthttp.RequestCtx) {
-	h := &ctx.Response.Header
-	h.Set(fasthttp.HeaderAllow, p.methods())
-	h.Set("Access-Control-Allow-Methods", p.methods())
-	h.Set("Access-Control-Allow-Headers", "accept, content-type, if-match, if-modified-since, if-none-match, if-range, range, x-token")
-	h.Set("Access-Control-Max-Age", "86400")
-	ctx.SetStatusCode(fasthttp.StatusNoContent)
+	return "GET, HEAD, POST, PUT, OPTIONS"
 }
 
 func (p *Proxy) refuseMethod(ctx *fasthttp.RequestCtx, allowed string) {

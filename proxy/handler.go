@@ -58,10 +58,15 @@ func (p *Proxy) route(ctx *fasthttp.RequestCtx, a *Access, path, query string) {
 		p.fixed(ctx, path)
 		return
 	}
+	if p.divert(ctx, a, path) {
+		return
+	}
 	switch {
 	case ctx.IsGet(), ctx.IsHead():
 		p.read(ctx, a, path, query)
-	case ctx.IsPost() && p.Uploads != nil:
+	case path == ConfirmPath && p.Uploads != nil && !ctx.IsOptions():
+		p.confirm(ctx, a)
+	case (ctx.IsPost() || ctx.IsPut()) && p.Uploads != nil:
 		p.upload(ctx, a, path)
 	case ctx.IsOptions():
 		p.options(ctx)
@@ -184,8 +189,7 @@ func (p *Proxy) serve(wait context.Context, ctx *fasthttp.RequestCtx, a *Access,
 
 // redirectToBounds answers a size beyond the bounds: 307 to the nearest size within, everything else of the URL kept.
 func (p *Proxy) redirectToBounds(ctx *fasthttp.RequestCtx, r Request, bounded transform.Spec, path, query string) {
-	ext := path[strings.LastIndexByte(path, '.'):]
-	location := "/" + encodeID(r.Source) + bounded.Size() + ext
+	location := boundedPath(&r, bounded, path)
 	if query != "" {
 		location += "?" + query
 	}
@@ -215,6 +219,9 @@ func (p *Proxy) fail(ctx *fasthttp.RequestCtx, a *Access, err error) {
 	h.SetContentType("application/problem+json")
 	p.retryLater(h, status, err)
 	ctx.SetStatusCode(status)
+	if p.failAsImageServer(ctx, err) {
+		return
+	}
 	if p.ErrorPicture != nil && len(a.vary) == 0 {
 		h.Set(fasthttp.HeaderVary, fasthttp.HeaderAccept) // which may ask for words
 	}

@@ -362,6 +362,7 @@ func TestSourceChangesWhileRead(t *testing.T) {
 	e.keep("cat", cat())
 	old := e.do("GET", "/cat_30_20.webp")
 	e.keep("cat", testimage.JPEG(testimage.Quadrants(80, 80), 80)) // the version is remembered for a second
+	e.proxy.fetches.recent.close()                                 // and the bytes for three
 	now := e.do("GET", "/cat_31_20.webp")
 	want := fmt.Sprintf("_31_20.webp of %d bytes", len(testimage.JPEG(testimage.Quadrants(80, 80), 80)))
 	if now.body != want {

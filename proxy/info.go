@@ -21,6 +21,7 @@ const (
 	WantThumbHash
 	WantBlurHash
 	WantColor
+	WantFacts // info.json in path form: hash, dimensions and type
 )
 
 // placeholderNames are the values of the option placeholder, by want.
@@ -54,6 +55,8 @@ func (r Request) variant() string {
 		return spelled
 	case r.Want == WantInfo:
 		return infoExt
+	case r.Want == WantFacts:
+		return factsName
 	case strings.Contains(spelled, "?"):
 		return spelled + "&placeholder=" + placeholderNames[r.Want]
 	}
@@ -102,6 +105,9 @@ type placeholderInfo struct {
 
 // describe turns the small rendering of a source into the JSON that r asks for.
 func (p *Proxy) describe(r Request, info origin.Info, source []byte, rendered *transform.Picture) (cache.Entry, error) {
+	if r.Want == WantFacts {
+		return p.factsOf(r.Source, source)
+	}
 	read, err := transform.ReadPlaceholder(rendered.Body)
 	if err != nil {
 		return cache.Entry{}, fmt.Errorf("describe %s: %w", r.Source, err)

@@ -41,6 +41,7 @@ type Config struct {
 	Limits   transform.Limits
 	Leases   fleet.Leases // optional: without them a picture may be rendered by several nodes at once
 	Uploads  Receiver     // optional: without it uploads are answered 405
+	Origins  Origins      // optional: pages of every site may upload
 
 	Generation    string        // part of every key: differs when the same Spec would give other bytes; [0-9a-z]*
 	Public        Shelf         // optional: redirects to its copies
@@ -54,6 +55,11 @@ type Config struct {
 	Budgets      Budgets       // optional
 	ErrorPicture *ErrorPicture // optional
 	Signed       Signed        // optional
+
+	Hashes      Hashes    // optional: takes uploads into Rules.Namespaces
+	Admission   Admission // who may send them
+	ImageServer bool      // namespaces answer in the words of image-server
+	C2C         *C2C      // optional
 
 	Log     *slog.Logger
 	Observe Observer // optional
@@ -149,7 +155,9 @@ func (p *Proxy) Drain() { p.draining.Store(true) }
 
 // Shutdown stops accepting, lets the requests under way end, and returns when all connections are closed or ctx ends.
 func (p *Proxy) Shutdown(ctx context.Context) error {
-	return p.server.ShutdownWithContext(ctx)
+	err := p.server.ShutdownWithContext(ctx)
+	p.fetches.recent.close()
+	return err
 }
 
 // quiet drops what fasthttp would print: what matters of it reaches the access log.

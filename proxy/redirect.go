@@ -48,6 +48,10 @@ func explicitURL(q *asking, spec transform.Spec) string {
 			query += "&quality=" + strconv.Itoa(spec.Quality)
 		}
 	}
+	if q.read.request.ByPath {
+		whole, _ := splitTarget(q.read.target)
+		path = inPathForm(whole, spec)
+	}
 	var kept []string
 	for _, pair := range pairsOf(query) {
 		if optionName(pair) != "allow_webp" { // it would be negotiated again

@@ -22,13 +22,14 @@ type Request struct {
 	Bytes     bool           // proxy=true: bytes, although answers are redirected to public copies
 	Moving    bool           // the source is known to be an animation, and the format to keep one picture of it
 	Sized     bool           // the size stands in the name, so that bounds are held against it; a preset's is configured
+	ByPath    bool           // the URL is in path form
 }
 
 // maxPath bounds the path of a URL, bytes as sent: an id of 255 bytes with each one percent-encoded, a size and an extension.
 const maxPath = 1024
 
 // reserved are first segments that name no source.
-var reserved = map[string]bool{"_health": true, "robots.txt": true, "favicon.ico": true, "token": true}
+var reserved = map[string]bool{"_health": true, "robots.txt": true, "favicon.ico": true, "token": true, "_confirm": true}
 
 // ParseRequest reads a path and a raw query as they came over the wire; a signature in the query is passed over. Errors are
 // *transform.SpecError, transform.ErrNoExtension, or wrap origin.ErrBadID.
@@ -38,7 +39,7 @@ func ParseRequest(path, query string, rules Rules) (Request, error) {
 		return Request{}, err
 	}
 	var r Request
-	id, spec, err := r.parseName(name)
+	id, spec, suffix, err := r.readName(name, &rules)
 	if err != nil {
 		return Request{}, err
 	}
@@ -46,7 +47,7 @@ func ParseRequest(path, query string, rules Rules) (Request, error) {
 		return Request{}, err
 	}
 	r.Source, r.Sized = id, spec.Size() != ""
-	r.Dense = r.Sized && endsInRatio(name)
+	r.Dense = r.Sized && !r.ByPath && endsInRatio(name)
 	query, preset, err := r.takeOwn(signature.Strip(query))
 	if err != nil {
 		return Request{}, err
@@ -57,6 +58,11 @@ func ParseRequest(path, query string, rules Rules) (Request, error) {
 	}
 	if preset != "" {
 		if spec, query, err = rules.Presets.expand(preset, spec, query); err != nil {
+			return Request{}, err
+		}
+	}
+	if suffix != "" {
+		if spec, query, err = rules.Suffixes.presets.expand(suffix, spec, query); err != nil {
 			return Request{}, err
 		}
 	}
@@ -87,7 +93,7 @@ func (r *Request) parseName(name string) (id string, spec transform.Spec, err er
 
 // checkInfo refuses what has no meaning for facts about a source.
 func (r *Request) checkInfo() error {
-	if r.Want == WantInfo && r.Spec != (transform.Spec{}) {
+	if (r.Want == WantInfo || r.Want == WantFacts) && r.Spec != (transform.Spec{}) {
 		return &transform.SpecError{
 			Option: "extension", Value: "json",
 			Hint: "it describes the source, without size and options; an id that ends like a size is written with a free one, as in photo_300_200_0_0.json",

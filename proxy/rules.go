@@ -17,6 +17,8 @@ type Rules struct {
 	PresetsOnly bool   // sizes and options come from presets and from nowhere else
 	Sizes       Ladder // sides that are rendered; empty for all
 	Snap        bool   // a size between two rungs is served as the next one, instead of being redirected there
+	Namespaces  Namespaces
+	Suffixes    Suffixes
 }
 
 // Ladder lists the sides that pictures are rendered at, device pixels, ascending.

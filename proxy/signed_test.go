@@ -176,7 +176,7 @@ func TestOneSignature(t *testing.T) {
 		"/cat_30_20.webp?" + strings.ReplaceAll(query, "X-", "x-"),
 	} {
 		got := e.do("GET", again)
-		got.want(t, 200, "Cache-Status", "detail=memory", "Etag", tag)
+		got.want(t, 200, "Etag", tag)
 		e.do("GET", again, "If-None-Match", tag).want(t, 304)
 	}
 	if n := e.engine.renders.Load(); n != renders {
@@ -389,15 +389,19 @@ func TestSignedHitAllocations(t *testing.T) {
 	e, now := newSignedEdge(t, Signed{Reads: true})
 	e.keep("cat", cat())
 	e.proxy.Log = slog.New(slog.NewJSONHandler(io.Discard, &slog.HandlerOptions{Level: slog.LevelError}))
-	ctx := request(sign("GET", "/cat_30_20.webp", "/cat", now, time.Minute))
-	e.proxy.handle(ctx)
-	e.proxy.handle(ctx)
+	target := sign("GET", "/cat_30_20.webp", "/cat", now, time.Minute)
+	for begin := time.Now(); !strings.HasSuffix(e.do("GET", target).Header.Get("Cache-Status"), "detail=memory"); {
+		if time.Since(begin) > 10*time.Second { // the memory tier takes pictures behind the answer
+			t.Fatal("the picture does not come to memory")
+		}
+	}
+	ctx := request(target)
 	allocations := testing.AllocsPerRun(200, func() {
 		ctx.Response.Reset()
 		e.proxy.handle(ctx)
 	})
 	if allocations > 2 || ctx.Response.StatusCode() != 200 {
-		t.Errorf("%v allocations, status %d", allocations, ctx.Response.StatusCode())
+		t.Errorf("%v allocations, status %d, %s", allocations, ctx.Response.StatusCode(), ctx.Response.Header.Peek("Cache-Status"))
 	}
 }
 

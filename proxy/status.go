@@ -30,6 +30,7 @@ const statusClientGone = 499
 // statuses is the one table from error to answer. The first row that matches counts.
 var statuses = []statusRow{
 	{err: transform.ErrNoExtension, status: 404, detail: "A picture's URL ends in an extension, as in /cat.jpg or /cat_300_200.webp."},
+	{err: transform.ErrNoVariant, status: 404, detail: "A variant is named as in 300x200.jpg, x200.webp, w300-q70.jpg, full_size.png or c0.100_0.000_0.900_1.000.jpg."},
 	{err: origin.ErrBadID, status: 404, own: true, detail: "The id is outside the grammar."},
 	{err: origin.ErrNotFound, status: 404, detail: "There is no picture of that id."},
 	{err: cache.ErrMiss, status: 404, detail: "There is no picture of that id."},
@@ -82,6 +83,8 @@ var statuses = []statusRow{
 	{err: signature.ErrPath, status: 401, detail: "X-Path covers another path than the one that was asked for."},
 	{err: signature.ErrSignature, status: 401, detail: "The signature is for something else, or made with another secret."},
 	{err: signature.ErrSecrets, status: 500, detail: "The server cannot check signatures."},
+	{err: errNotAdmitted, status: 401, detail: "Uploads need a key, as Authorization: Bearer KEY, or a signed URL."},
+	{err: errSidecar, status: 403, detail: "Files beside a picture are not taken. Upload pictures to the namespace itself."},
 	{err: fleet.ErrUnavailable, status: 503, detail: "The other servers cannot be reached. Try again in a moment."},
 	{err: context.DeadlineExceeded, status: 504, detail: "The picture was not ready in time. Try again."},
 	{err: context.Canceled, status: statusClientGone, detail: "The client left."},

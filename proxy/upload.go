@@ -18,22 +18,37 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// uploaded is the answer to an upload; the first four fields are what clients of older services read.
-type uploaded struct {
+// TokenHeader carries the token of a grant: a query would end in logs.
+const TokenHeader = "X-Token"
+
+// ConfirmPath is where a client says that it has put a picture into the store itself.
+const ConfirmPath = "/_confirm"
+
+// Confirmer takes in what a client has put into the store itself. It is looked for in Config.Uploads.
+type Confirmer interface {
+	Confirm(ctx context.Context, token string) (ingest.Receipt, error)
+}
+
+// Receipt is the answer to an upload; the first four fields are what clients of older services read.
+type Receipt struct {
 	Status string `json:"status"`
 	ID     string `json:"id"`
 	Height int    `json:"original_height"` // pixels, upright
 	Width  int    `json:"original_width"`  // pixels, upright
 
-	Version string `json:"version"`
-	SHA256  string `json:"sha256"` // of the stored bytes, hex
-	Bytes   int64  `json:"bytes"`
-	Format  string `json:"format"`
+	Version     string `json:"version"`
+	SHA256      string `json:"sha256"` // of the stored bytes, hex
+	MD5         string `json:"md5,omitempty"`
+	Bytes       int64  `json:"bytes"`
+	Format      string `json:"format"`
+	Placeholder string `json:"placeholder,omitempty"` // ThumbHash, base64
+	Pending     bool   `json:"pending,omitempty"`     // not served until it is published
 }
 
-// upload takes a source: POST /{id}[.ext] with its token in X-Token and the picture as the body or as the part "image" of
-// multipart/form-data; x, y, width and height crop it.
+// upload takes a source: POST or PUT /{id}[.ext] with its token in X-Token and the picture as the body or as the part "image"
+// of multipart/form-data; x, y, width and height crop it. PUT answers 201, POST the 200 that clients of older services want.
 func (p *Proxy) upload(ctx *fasthttp.RequestCtx, a *Access, path string) {
+	defer p.admitOrigin(ctx)
 	receipt, err := p.receive(ctx, a, path)
 	if err != nil {
 		p.discardBody(ctx)
@@ -41,14 +56,40 @@ func (p *Proxy) upload(ctx *fasthttp.RequestCtx, a *Access, path string) {
 		ctx.SetConnectionClose() // what is left of the body is not read
 		return
 	}
-	body, err := json.Marshal(uploaded{
-		Status: "OK", ID: receipt.ID, Height: receipt.Height, Width: receipt.Width,
-		Version: receipt.Version, SHA256: receipt.SHA256, Bytes: receipt.Bytes, Format: receipt.Format.String(),
+	status := fasthttp.StatusCreated
+	if ctx.IsPost() {
+		status = fasthttp.StatusOK
+	}
+	p.acknowledge(ctx, a, status, receipt)
+}
+
+// confirm answers POST /_confirm: what the client has put into the store is taken in. Its token says which grant that was by.
+func (p *Proxy) confirm(ctx *fasthttp.RequestCtx, a *Access) {
+	defer p.admitOrigin(ctx)
+	confirmer, ok := p.Uploads.(Confirmer)
+	if !ok || !ctx.IsPost() {
+		p.refuseMethod(ctx, "OPTIONS")
+		return
+	}
+	receipt, err := confirmer.Confirm(context.Background(), string(ctx.Request.Header.Peek(TokenHeader)))
+	if err != nil {
+		p.fail(ctx, a, err)
+		return
+	}
+	a.Source = receipt.ID
+	p.acknowledge(ctx, a, fasthttp.StatusCreated, receipt)
+}
+
+func (p *Proxy) acknowledge(ctx *fasthttp.RequestCtx, a *Access, status int, r ingest.Receipt) {
+	body, err := json.Marshal(Receipt{
+		Status: "OK", ID: r.ID, Height: r.Height, Width: r.Width, Version: r.Version, SHA256: r.SHA256, MD5: r.MD5, Bytes: r.Bytes,
+		Format: r.Format.String(), Placeholder: r.Placeholder, Pending: r.Pending,
 	})
 	if err != nil {
 		p.fail(ctx, a, err)
 		return
 	}
+	ctx.SetStatusCode(status)
 	ctx.Response.Header.Set(fasthttp.HeaderCacheControl, "no-store")
 	ctx.SetContentType("application/json")
 	ctx.Response.SetBodyRaw(append(body, '\n'))
@@ -71,8 +112,11 @@ func (p *Proxy) receive(ctx *fasthttp.RequestCtx, a *Access, path string) (inges
 	if err != nil {
 		return ingest.Receipt{}, err
 	}
-	token := string(ctx.Request.Header.Peek("X-Token"))
-	return p.Uploads.Receive(context.Background(), ingest.Upload{ID: id, Token: token, Body: body, Crop: crop})
+	upload := ingest.Upload{ID: id, Token: string(ctx.Request.Header.Peek(TokenHeader)), Body: body, Crop: crop}
+	if of, ok := p.client(ctx); ok {
+		upload.Client = of.String()
+	}
+	return p.Uploads.Receive(context.Background(), upload)
 }
 
 // uploadBody finds the picture in the request without reading ahead of it.

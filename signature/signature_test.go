@@ -313,3 +313,24 @@ func FuzzSigned(f *testing.F) {
 		}
 	})
 }
+
+func BenchmarkCheck(b *testing.B) {
+	v, _ := newVerifier(b, Config{Secrets: []string{secretB, secretA}})
+	r := Request{Method: "GET", Path: "/cat_300_200.webp", Source: "cat", Query: Query(secretB, "GET", "", "/cat", time.Unix(start+60, 0))}
+	proof, err := v.Check(r)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Run("whole", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			_, _ = v.Check(r) // checked above
+		}
+	})
+	b.Run("remembered", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			v.Holds(proof)
+		}
+	})
+}

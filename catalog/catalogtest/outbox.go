@@ -212,11 +212,21 @@ func testReplay(t *testing.T, c *catalog.Catalog) {
 		t.Errorf("replayed as %+v, want it to begin anew", p)
 	}
 	replay("", 2)
+	take(t, c, "a", time.Hour) // cat 3 is under way
+	appended(t, c, "cat 4")
+	take(t, c, "a", time.Hour)
 	must(t, o.Delivered(t.Context(), dog["cat 3"], epoch))
 	first := take(t, c, "a", time.Hour, "cat 1") // in their order, behind the one under way
 	must(t, o.Delivered(t.Context(), first["cat 1"], epoch))
 	take(t, c, "a", time.Hour, "cat 2")
-	take(t, c, "b", 0, "cat 1", "dog 1") // b has nothing to do with it
+
+	appended(t, c, "owl 1", "owl 2")
+	for _, name := range []string{"owl 1", "owl 2"} {
+		must(t, o.Bury(t.Context(), take(t, c, "a", time.Hour, name)[name], epoch, "why"))
+	}
+	replay("", 2)
+	take(t, c, "a", time.Hour, "owl 1")
+	take(t, c, "b", 0, "cat 1", "dog 1", "owl 1") // b has nothing to do with it
 }
 
 func testSweepEvents(t *testing.T, c *catalog.Catalog) {

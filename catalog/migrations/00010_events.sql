@@ -19,8 +19,8 @@ CREATE TABLE events (
 
 CREATE INDEX events_time ON events (time);
 
--- state is held (behind an earlier one of its source), due, delivered, or dead. Of one endpoint and source at most one row is
--- due, and one is when any is held.
+-- state is held (behind an earlier one of its source), due, delivered, or dead. Of one endpoint and source one row is due when
+-- any is held, and never two.
 CREATE TABLE deliveries (
     endpoint TEXT   NOT NULL,
     seq      BIGINT NOT NULL REFERENCES events (seq) ON DELETE CASCADE,
@@ -35,7 +35,8 @@ CREATE TABLE deliveries (
 );
 
 CREATE INDEX deliveries_of ON deliveries (seq);
-CREATE INDEX deliveries_due ON deliveries (endpoint, due) WHERE state = 'due';
+CREATE INDEX deliveries_due ON deliveries (endpoint, due, seq) WHERE state = 'due';
+CREATE UNIQUE INDEX deliveries_head ON deliveries (endpoint, source) WHERE state = 'due';
 CREATE INDEX deliveries_line ON deliveries (endpoint, source, seq) WHERE state IN ('due', 'held');
 CREATE INDEX deliveries_dead ON deliveries (seq) WHERE state = 'dead';
 

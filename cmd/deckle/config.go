@@ -56,6 +56,9 @@ type settings struct {
 	Fleet     fleetSettings  `embed:""`
 	Signing   signSettings   `embed:""`
 	Events    eventSettings  `embed:""`
+	Ingest    ingestSettings `embed:""`
+	API       apiSettings    `embed:""`
+	Compat    compatSettings `embed:""`
 
 	APIKeys string `name:"api-keys" help:"Keys that the operator's listener takes, separated by commas." placeholder:"KEY,..."`
 
@@ -105,6 +108,9 @@ type configuration struct {
 	fleet               fleetTimes
 	signed              proxy.Signed
 	events              eventing
+	intake              intake
+	api                 apiAccess
+	compat              compatibility
 	engine              vips.Config
 	tokenLifetime       time.Duration
 	accessLog, logLevel string
@@ -209,6 +215,9 @@ func (s *settings) resolve() (*configuration, error) {
 	c.fleet = s.Fleet.resolve(&r, c.renderTimeout)
 	c.signed = s.Signing.resolve(&r, s.HTTP.Redirect != "")
 	c.events = s.Events.resolve(&r)
+	c.intake = s.Ingest.resolve(&r)
+	c.api = s.API.resolve(&r, c.signed, s.Signing.SignatureMaxAge)
+	c.compat = s.Compat.resolve(&r, c)
 	for _, cidr := range list(s.AllowUpstream) {
 		prefix, err := netip.ParsePrefix(cidr)
 		if err != nil {

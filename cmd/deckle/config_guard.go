@@ -20,7 +20,7 @@ type guardSettings struct {
 	// pictures many times over.
 	ClientBudget string `default:"600/m" help:"New variants that one client (an IPv4 address, or a /64 of IPv6) may have rendered: N/s, N/m or N/h, or off. Without --trusted-proxies clients in private networks are not counted."`
 	// What a page uses of a picture are tens of variants; at some 50 kB each this bounds what one source adds to 30 MB an hour.
-	SourceBudget string `default:"600/h" help:"New variants of one source that may be rendered, whoever asks: N/s, N/m or N/h, or off."`
+	SourceBudget string `default:"6000/h" help:"New variants of one source that may be rendered, whoever asks: N/s, N/m or N/h, or off."`
 
 	MaxConnections       string `default:"4096" help:"Connections of the edge at once; one more is closed at once."`
 	MaxClientConnections string `default:"256" help:"Connections of one client at once."`

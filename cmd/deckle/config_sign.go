@@ -13,7 +13,7 @@ import (
 )
 
 // secretFlags are the flags whose values are not shown.
-var secretFlags = map[string]bool{"api-keys": true, "signing-secrets": true, "webhook-url": true, "webhook-secret": true}
+var secretFlags = map[string]bool{"api-keys": true, "signing-secrets": true, "webhook-url": true, "upload-keys": true, "c2c-secret": true, "webhook-secret": true}
 
 // signingSecrets are the flags that say what URLs are signed with.
 type signingSecrets struct {

@@ -30,18 +30,26 @@ func (n *node) openRecords(m *admin.Metrics) (*catalog.Catalog, proxy.Observer, 
 	return records, observe, err
 }
 
-// openEvents has endpoints told of what happens, and statsd where there is one: the observer returned tells both m and it.
-// It comes before the records are used.
+// openEvents has endpoints told of what happens, and statsd where there is one: the observer returned tells m and them. It comes
+// before the records are used.
 func (n *node) openEvents(records *catalog.Catalog, m *admin.Metrics) (proxy.Observer, error) {
 	n.openWebhooks(records, m)
-	if n.config.events.statsd == "" {
+	all := observers{each: []proxy.Observer{m}}
+	if renders := n.openNotices(records); renders != nil {
+		all.witness = renders
+		m.Count("deckle_events_dropped_total", "Events of renders that were dropped: the records did not take them in time.", func() float64 { return float64(renders.dropped.Load()) })
+	}
+	if n.config.events.statsd != "" {
+		counts, err := openStatsd(n.config.events, &n.ends)
+		if err != nil {
+			return nil, err
+		}
+		all.each = append(all.each, counts)
+	}
+	if len(all.each) == 1 && all.witness == nil {
 		return m, nil
 	}
-	counts, err := openStatsd(n.config.events, &n.ends)
-	if err != nil {
-		return nil, err
-	}
-	return observers{m, counts}, nil
+	return all, nil
 }
 
 func (n *node) openWebhooks(records *catalog.Catalog, m *admin.Metrics) {

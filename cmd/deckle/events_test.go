@@ -2,7 +2,9 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -16,8 +18,11 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"deckle/event"
 	"deckle/event/webhook"
 	"deckle/internal/testimage"
+	"deckle/proxy"
+	"deckle/transform"
 )
 
 // webhookBody is what a receiver of events reads.
@@ -26,6 +31,7 @@ type webhookBody struct {
 	Timestamp time.Time
 	Data      struct {
 		Source, SHA256, Version, Format string
+		Filename, Error                 string
 		ContentType                     string `json:"content_type"`
 		Width, Height                   int
 		Bytes                           int64
@@ -148,7 +154,7 @@ func TestWebhooks(t *testing.T) {
 	}
 	h := newHook(t)
 	d := start(t, "--data", t.TempDir(), "--webhook-url", "shop=http://"+h.at+"/hook", "--webhook-secret", h.secret,
-		"--webhook-timeout", "500ms", "--webhook-retry-most", "1s")
+		"--webhook-timeout", "500ms", "--webhook-retry-most", (away / 10).String())
 	want := map[string][]string{} // by source: what was acknowledged
 	n := 0
 	upload := func(source string) {
@@ -176,9 +182,8 @@ func TestWebhooks(t *testing.T) {
 			}
 			if mode != "refuses" {
 				eventually(t, time.Minute, "a try while the receiver "+mode, func() bool { return h.tries() > before })
-			} else {
-				time.Sleep(rand.N(300 * time.Millisecond)) // nobody sees a refused connection; when the kill comes is left to chance
 			}
+			time.Sleep(rand.N(away / 10)) // when the kill comes is left to chance
 			d.kill()
 			d.launch()
 		}
@@ -206,7 +211,7 @@ func TestWebhookBodies(t *testing.T) {
 	other := newHook(t) // only told of deletions
 	other.come("ok")
 	d := start(t, "--data", t.TempDir(), "--webhook-url", "shop=http://"+h.at+"/,other=http://"+other.at, "--webhook-secret", h.secret,
-		"--webhook-events", "uploaded,replaced,other=deleted+restored")
+		"--webhook-events", "uploaded,replaced,processed,failed,other=deleted+restored")
 	begin := time.Now().Add(-time.Second)
 	d.upload("cat", testimage.JPEG(testimage.Quadrants(60, 40), 80), false)
 	took := eventually(t, 10*time.Second, "the event", func() bool { n, _ := h.events(); return n == 1 })
@@ -214,6 +219,22 @@ func TestWebhookBodies(t *testing.T) {
 	if e.Event != "image.uploaded" || e.Data.Source != "cat" || e.Data.Width != 60 || e.Data.Height != 40 || e.Data.ContentType != "image/jpeg" ||
 		e.Data.Format != "jpeg" || e.Data.Bytes == 0 || e.Data.Version == "" || e.Timestamp.Before(begin) || e.Timestamp.After(time.Now()) {
 		t.Errorf("event %+v", e)
+	}
+	d.mustGet("/cat_30_30.png")
+	d.mustGet("/cat_30_30.png") // made once
+	if got := d.get("/cat_30_30.jpg?max_bytes=100"); got.status != 422 {
+		t.Errorf("a picture that cannot be so small: %d", got.status)
+	}
+	eventually(t, 10*time.Second, "the events of renders", func() bool { n, _ := h.events(); return n == 3 })
+	for _, e := range h.taken[1:] {
+		switch {
+		case e.Event == "image.processed" && e.Data.Source == "cat" && e.Data.Width == 30 && e.Data.Height == 20 && e.Data.Format == "png" &&
+			e.Data.Filename == "cat_30_30.png" && e.Data.Bytes > 0 && e.Data.Error == "":
+		case e.Event == "image.processing_failed" && e.Data.Filename == "cat_30_30.jpg?max_bytes=100" &&
+			strings.HasPrefix(e.Data.Error, "The smallest jpeg of this picture has"):
+		default:
+			t.Errorf("event %+v", e)
+		}
 	}
 	if n := other.tries(); n != 0 {
 		t.Errorf("%d tries to tell of what was not asked for", n)
@@ -333,6 +354,42 @@ func TestStatsd(t *testing.T) {
 	}
 }
 
+// TestNotices: what is no fault of the picture's is not told, nor what nobody wants, and a full queue keeps no render waiting.
+func TestNotices(t *testing.T) {
+	made := proxy.Rendering{Source: "cat", Picture: &transform.Picture{Format: transform.PNG, Width: 3, Height: 2, Body: []byte("x")}}
+	fails := func(err error) proxy.Rendering { return proxy.Rendering{Source: "cat", Err: err} }
+	for name, test := range map[string]struct {
+		processed, failed bool
+		rendering         proxy.Rendering
+		told              int
+	}{
+		"made":               {true, false, made, 1},
+		"made, not wanted":   {false, true, made, 0},
+		"broken":             {false, true, fails(transform.ErrMalformed), 1},
+		"broken, not wanted": {true, false, fails(transform.ErrMalformed), 0},
+		"busy":               {true, true, fails(transform.ErrBusy), 0},
+		"nobody waits":       {true, true, fails(context.Canceled), 0},
+		"out of time":        {true, true, fails(context.DeadlineExceeded), 1},
+		"a fault of our own": {true, true, fails(errors.New("open /srv/secret")), 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := &notices{processed: test.processed, failed: test.failed, queue: make(chan event.Event, 1)}
+			s.Rendered(test.rendering)
+			s.Rendered(test.rendering)
+			if len(s.queue) != test.told || s.dropped.Load() != uint64(test.told) {
+				t.Fatalf("%d told and %d dropped of two, want %d of each", len(s.queue), s.dropped.Load(), test.told)
+			}
+			if test.told == 0 {
+				return
+			}
+			body, err := (<-s.queue).Body()
+			if err != nil || bytes.Contains(body, []byte("secret")) || bytes.Contains(body, []byte(`"error":""`)) {
+				t.Errorf("told %s, %v", body, err)
+			}
+		})
+	}
+}
+
 // TestEventFaults: what is wrong with the settings is said before anything begins, and no secret with it.
 func TestEventFaults(t *testing.T) {
 	for name, test := range map[string]struct {
@@ -394,4 +451,3 @@ func TestEventSettings(t *testing.T) {
 		t.Error("addresses are asked about although all are allowed")
 	}
 }
-

@@ -90,6 +90,12 @@ func (a *announcer) Invalidate(id string) {
 	a.tell(fleet.Message{Kind: fleet.KindSource, Source: id})
 }
 
+// Gone forgets a version and tells the others that the source was deleted, so that its variants leave their memory.
+func (a *announcer) Gone(id string) {
+	a.Versions.Invalidate(id)
+	a.tell(fleet.Message{Kind: fleet.KindSource, Source: id, Deleted: true})
+}
+
 // tell has a bound of its own. Nodes that could not be told find out when they ask the store again.
 func (a *announcer) tell(m fleet.Message) {
 	if err := a.messages.Publish(context.Background(), m); err != nil {

@@ -99,6 +99,7 @@ func (n *node) openRenderers(c vips.Config, m *admin.Metrics) (renderers, error)
 	n.ends.add(p.Close)
 	n.pool = p
 	n.poolMetrics(m)
+	n.giveBack(func() int64 { return p.Stats().Renders })
 	return p, nil
 }
 

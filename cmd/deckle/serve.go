@@ -103,20 +103,17 @@ func open(ctx context.Context, c *configuration, logTo io.Writer) (*node, error)
 	if err != nil {
 		return n, err
 	}
-	n.uploads = ingest.New(ingest.Config{
-		Store: sources, Catalog: records, Engine: n.gate, Limits: c.limits, Versions: &announcer{versions, messages, n.log},
-		Purge: n.chain.Purge, TTL: c.tokenLifetime, Log: n.log,
-	})
-	n.edge = proxy.New(n.guarded(proxy.Config{
-		Chain: n.chain, Sources: sources, Versions: known.Versions(versions), Engine: n.gate, Limits: c.limits, Uploads: n.uploads, Leases: leases,
+	n.uploads = n.openIntake(sources, records, versions, messages)
+	n.edge = proxy.New(n.compatible(n.guarded(proxy.Config{
+		Chain: n.chain, Sources: sources, Versions: known.Versions(versions), Engine: n.gate, Limits: c.limits, Uploads: n.uploads, Origins: c.api.origins, Leases: leases,
 		Generation: engine.Generation(), Policy: c.http.policy, Public: publicCopies(layers), PublicURL: c.http.public, Rules: c.rules, Signed: c.signed, AllowIndexing: c.allowIndexing, Timeout: c.timeout,
 		Log: n.accessLog(logTo), Observe: observe,
-	}))
+	})))
 	n.watchSecrets(c.signed.Verifier)
 	n.guardMemory(shrinkable(layers))
 	n.guardMetrics(metrics)
 	n.operator = admin.New(admin.Config{
-		Grants: n.uploads, APIKeys: c.apiKeys, Registry: metrics.Registry, Log: n.log,
+		Grants: n.uploads, Bulk: n.uploads, Sources: n.uploads, Records: records, Edge: c.api.edge, Version: revision(), APIKeys: c.apiKeys, Registry: metrics.Registry, Log: n.log,
 		Purging: n.openPurging(ctx, versions, messages), Warmer: n.warmer(), Outbox: records.Outbox(),
 		Checks: n.checks(sources, records.Ping),
 	})

@@ -12,28 +12,41 @@ import (
 )
 
 // observers tells each of them.
-type observers []proxy.Observer
+type observers struct {
+	each    []proxy.Observer
+	witness proxy.Witness // optional
+}
 
-var _ proxy.Observer = observers{}
+var (
+	_ proxy.Observer = observers{}
+	_ proxy.Witness  = observers{}
+)
 
 // Request tells of an answer.
 func (o observers) Request(a *proxy.Access) {
-	for _, each := range o {
+	for _, each := range o.each {
 		each.Request(a)
 	}
 }
 
 // Fetch tells of a source that was read.
 func (o observers) Fetch(took time.Duration, bytes int, err error) {
-	for _, each := range o {
+	for _, each := range o.each {
 		each.Fetch(took, bytes, err)
 	}
 }
 
 // Render tells of a render.
 func (o observers) Render(f transform.Format, took time.Duration, err error) {
-	for _, each := range o {
+	for _, each := range o.each {
 		each.Render(f, took, err)
+	}
+}
+
+// Rendered tells of a variant.
+func (o observers) Rendered(r proxy.Rendering) {
+	if o.witness != nil {
+		o.witness.Rendered(r)
 	}
 }
 

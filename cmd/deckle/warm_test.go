@@ -57,11 +57,11 @@ func TestWarmWaits(t *testing.T) {
 	d := start(t, "--data", t.TempDir(), "--renderers", "1", "--queue", "1", "--client-budget", "off")
 	d.upload("cat", photo(), false)
 	var list strings.Builder
-	for i := range 5 {
+	for i := range 3 {
 		fmt.Fprintf(&list, "/cat_%d_0.webp\n", 200+i)
 	}
-	out, errs, code := execute(t, list.String(), "warm", "-", "--edge", d.edge, "--concurrency", "5")
-	if code != exitOK || !strings.Contains(out, "5 rendered, 0 already there, 0 failed") {
+	out, errs, code := execute(t, list.String(), "warm", "-", "--edge", d.edge, "--concurrency", "3")
+	if code != exitOK || !strings.Contains(out, "3 rendered, 0 already there, 0 failed") {
 		t.Errorf("exit code %d\n%s%s", code, out, errs)
 	}
 	if n := d.metric("deckle_requests_total", `status="503"`); n == 0 {

@@ -49,12 +49,6 @@ http {
 // Nginx starts an nginx for one test in front of upstream, host:port.
 func Nginx(t testing.TB, upstream string) *NginxServer {
 	t.Helper()
-	path, err := exec.LookPath("nginx")
-	if err != nil {
-		if path = "/usr/sbin/nginx"; exec.Command(path, "-v").Run() != nil { // often not on the PATH of those who are not root
-			t.Fatalf("find nginx: %v; run `make test`, which installs it", err)
-		}
-	}
 	addr, dir := freeAddr(t), t.TempDir()
 	user := ""
 	if os.Getuid() == 0 {
@@ -64,7 +58,19 @@ func Nginx(t testing.TB, upstream string) *NginxServer {
 	if err := os.WriteFile(config, fmt.Appendf(nil, nginxConfig, dir, addr, upstream, user), 0o600); err != nil {
 		t.Fatalf("configure nginx: %v", err)
 	}
-	s := &NginxServer{Server{Addr: addr, path: path, args: []string{"-p", dir, "-c", config, "-e", "stderr"}, ready: askHTTP}}
+	s := &NginxServer{Server{Addr: addr, path: nginx(t), args: []string{"-p", dir, "-c", config, "-e", "stderr"}, ready: askHTTP}}
 	launch(t, &s.Server)
 	return s
+}
+
+// nginx returns the path of the installed one, or fails the test.
+func nginx(t testing.TB) string {
+	t.Helper()
+	path, err := exec.LookPath("nginx")
+	if err != nil {
+		if path = "/usr/sbin/nginx"; exec.Command(path, "-v").Run() != nil { // often not on the PATH of those who are not root
+			t.Fatalf("find nginx: %v; run `make test`, which installs it", err)
+		}
+	}
+	return path
 }

@@ -40,6 +40,9 @@ type Store struct {
 
 	mu   sync.Mutex // one change of the tree at a time here; lock does the same among processes
 	lock *os.File
+
+	roomsMu sync.Mutex
+	rooms   map[origin.Area]*Store // opened when they are first asked for
 }
 
 var _ origin.Store = (*Store)(nil)
@@ -101,6 +104,11 @@ func (s *Store) sweep(before time.Time) error {
 // Close gives the directory back. Opened objects stay readable.
 func (s *Store) Close() error {
 	err := s.root.Close()
+	s.roomsMu.Lock()
+	defer s.roomsMu.Unlock()
+	for _, room := range s.rooms {
+		err = errors.Join(err, room.Close())
+	}
 	for _, f := range []*os.File{s.temp, s.lock} {
 		if f != nil {
 			err = errors.Join(err, f.Close())

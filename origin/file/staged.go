@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path"
@@ -103,6 +102,4 @@ func (u *staged) Abort() error {
 }
 
 // storeError marks what went wrong on the disk.
-func storeError(verb string, err error) error {
-	return fmt.Errorf("%s original: %w: %w", verb, origin.ErrUnavailable, err)
-}
+func storeError(verb string, err error) error { return origin.StoreFault(verb+" original", err) }

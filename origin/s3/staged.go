@@ -41,7 +41,7 @@ func (s *Store) Stage(ctx context.Context) (origin.Staged, error) {
 	}
 	f, err := os.CreateTemp("", "deckle-upload-*")
 	if err != nil {
-		return nil, fmt.Errorf("stage object: %w: %w", origin.ErrUnavailable, err)
+		return nil, origin.StoreFault("stage object", err)
 	}
 	return &staged{store: s, file: f, hash: sha256.New(), mark: rand.Text()}, nil
 }
@@ -51,7 +51,7 @@ func (u *staged) Write(p []byte) (int, error) {
 	u.hash.Write(p[:n])
 	u.size += int64(n)
 	if err != nil {
-		return n, fmt.Errorf("write upload: %w: %w", origin.ErrUnavailable, err)
+		return n, origin.StoreFault("write upload", err)
 	}
 	return n, nil
 }

@@ -37,10 +37,15 @@ func (s *Store) ask(ctx context.Context, method, id string, r origin.Range) (*as
 	if err := origin.CheckID(id); err != nil {
 		return nil, err
 	}
+	return s.askAt(ctx, method, s.address(id), r)
+}
+
+// askAt is ask at an address.
+func (s *Store) askAt(ctx context.Context, method, address string, r origin.Range) (*ask, error) {
 	a := &ask{parent: ctx, config: s.config}
 	a.ctx, a.cancel = context.WithCancelCause(ctx)
 	a.timer = time.AfterFunc(s.config.Timeout, func() { a.cancel(errSlow) })
-	request, err := http.NewRequestWithContext(a.ctx, method, s.address(id), nil)
+	request, err := http.NewRequestWithContext(a.ctx, method, address, nil)
 	if err != nil {
 		a.end()
 		return nil, fmt.Errorf("%w: %w", origin.ErrUnavailable, err)

@@ -93,27 +93,33 @@ func New(base string, config Config) (*Store, error) {
 		}
 		guard = withPort(guard, uint16(number))
 	}
-	dialer := &net.Dialer{Timeout: connectTimeout, KeepAlive: 30 * time.Second, ControlContext: guard.ControlContext}
+	hosts := append([]string{u.Hostname()}, config.Hosts...)
+	named := func(host string) bool {
+		return slices.ContainsFunc(hosts, func(h string) bool { return strings.EqualFold(h, host) })
+	}
 	return &Store{
-		base:   strings.TrimRight(u.String(), "/"),
-		config: config,
-		client: &http.Client{
-			CheckRedirect: redirects(config.Redirects, append([]string{u.Hostname()}, config.Hosts...)),
-			Transport: &http.Transport{
-				// A proxy from the environment would be checked in the target's place.
-				Proxy:                  nil,
-				DialContext:            dialer.DialContext,
-				TLSHandshakeTimeout:    tlsTimeout,
-				ResponseHeaderTimeout:  firstByteTimeout,
-				MaxResponseHeaderBytes: maxHeaderBytes,
-				MaxConnsPerHost:        maxConnections,
-				MaxIdleConnsPerHost:    maxConnections,
-				IdleConnTimeout:        time.Minute,
-				DisableCompression:     true,
-				ForceAttemptHTTP2:      true,
-			},
-		},
+		base: strings.TrimRight(u.String(), "/"), config: config, client: newClient(guard, redirects(config.Redirects, named)),
 	}, nil
+}
+
+func newClient(guard origin.Guard, redirect func(*http.Request, []*http.Request) error) *http.Client {
+	dialer := &net.Dialer{Timeout: connectTimeout, KeepAlive: 30 * time.Second, ControlContext: guard.ControlContext}
+	return &http.Client{
+		CheckRedirect: redirect,
+		Transport: &http.Transport{
+			// A proxy from the environment would be checked in the target's place.
+			Proxy:                  nil,
+			DialContext:            dialer.DialContext,
+			TLSHandshakeTimeout:    tlsTimeout,
+			ResponseHeaderTimeout:  firstByteTimeout,
+			MaxResponseHeaderBytes: maxHeaderBytes,
+			MaxConnsPerHost:        maxConnections,
+			MaxIdleConnsPerHost:    maxConnections,
+			IdleConnTimeout:        time.Minute,
+			DisableCompression:     true,
+			ForceAttemptHTTP2:      true,
+		},
+	}
 }
 
 func parseBase(base string) (*url.URL, error) {
@@ -141,7 +147,7 @@ func withPort(guard origin.Guard, port uint16) origin.Guard {
 }
 
 // redirects returns the rule for the next hop. The address that it leads to is the guard's to check, at the dial.
-func redirects(limit int, hosts []string) func(*http.Request, []*http.Request) error {
+func redirects(limit int, named func(host string) bool) func(*http.Request, []*http.Request) error {
 	return func(next *http.Request, via []*http.Request) error {
 		last := via[len(via)-1]
 		switch {
@@ -151,7 +157,7 @@ func redirects(limit int, hosts []string) func(*http.Request, []*http.Request) e
 			return fmt.Errorf("%w: redirected from %s to %s", origin.ErrForbidden, last.URL.Scheme, next.URL.Scheme)
 		case next.URL.User != nil:
 			return fmt.Errorf("%w: redirected to a URL with a user", origin.ErrForbidden)
-		case !slices.ContainsFunc(hosts, func(h string) bool { return strings.EqualFold(h, next.URL.Hostname()) }):
+		case !named(next.URL.Hostname()):
 			return fmt.Errorf("%w: redirected to another host", origin.ErrForbidden)
 		}
 		// Where the base lies is not the next host's business.

@@ -1,0 +1,33 @@
+package main
+
+import (
+	"context"
+	"sync"
+
+	"deckle/catalog"
+	"deckle/fleet"
+	"deckle/ingest"
+	"deckle/origin"
+	"deckle/origin/web"
+)
+
+// openIntake opens the write path, and has it look after what uploads and changes left over, until the node ends.
+func (n *node) openIntake(sources *origin.Route, records *catalog.Catalog, versions *origin.Versions, messages fleet.Messages) *ingest.Service {
+	c := n.config
+	fetcher := web.NewFetcher(web.Config{Guard: origin.Guard{Allow: c.allowUpstream}, MaxBytes: c.limits.SourceBytes})
+	n.ends.add(fetcher.Close)
+	uploads := ingest.New(ingest.Config{
+		Store: sources, Catalog: records, Engine: n.gate, Limits: c.limits, Versions: &announcer{versions, messages, n.log},
+		Purge: n.chain.Purge, TTL: c.tokenLifetime, Log: n.log, Fetcher: fetcher,
+		Decode: c.intake.check, Scrub: c.intake.scrub, IncomingTTL: c.intake.pending, Undelete: c.intake.undelete, ClientUploads: c.intake.rate,
+	})
+	ctx, stop := context.WithCancel(context.Background())
+	var tending sync.WaitGroup
+	tending.Go(func() { uploads.Tend(ctx) })
+	n.ends.add(func() error {
+		stop()
+		tending.Wait()
+		return uploads.Close()
+	})
+	return uploads
+}

@@ -1,0 +1,17 @@
+package main
+
+import (
+	"context"
+
+	"deckle/ingest"
+)
+
+// outputs makes the variants that uploads ask for, on the node's own edge, which is there before anything is uploaded.
+type outputs struct{ node *node }
+
+var _ ingest.Renderer = outputs{}
+
+// Render makes one variant.
+func (o outputs) Render(ctx context.Context, id, output string) (ingest.Rendered, error) {
+	return o.node.edge.Render(ctx, id, output)
+}
