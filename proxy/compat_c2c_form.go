@@ -96,11 +96,11 @@ func gather(values url.Values) c2cForm {
 	form := c2cForm{}
 	for name, texts := range values {
 		plain, isList := strings.CutSuffix(name, "[]")
-		if len(texts) == 1 && !isList {
+		if len(texts) == 1 && !isList && len(values[name+"[]"]) == 0 {
 			form[plain] = texts[0]
 			continue
 		}
-		var all []any
+		all, _ := form[plain].([]any) // where both spellings are used
 		for _, text := range texts {
 			all = append(all, text)
 		}

@@ -122,8 +122,12 @@ func passing(err error) bool {
 
 // Close stops Accept.
 func (l *listener) Close() error {
-	l.close.Do(func() { close(l.closed) })
-	return l.Listener.Close()
+	var err error
+	l.close.Do(func() {
+		close(l.closed)
+		err = l.Listener.Close()
+	})
+	return err
 }
 
 func (l *listener) admit(c *connection) bool {

@@ -164,3 +164,21 @@ func TestPatienceEndsWithTheViewer(t *testing.T) {
 		t.Error("it goes on although the viewer has left")
 	}
 }
+
+// TestShutdownBeforeServe: a Serve that comes too late ends at once.
+func TestShutdownBeforeServe(t *testing.T) {
+	p := New(Config{})
+	if err := p.Shutdown(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Serve(l); err != nil {
+		t.Error(err)
+	}
+	if err := l.Close(); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("the listener is open: %v", err)
+	}
+}

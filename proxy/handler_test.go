@@ -273,7 +273,7 @@ func TestRefusals(t *testing.T) {
 		{"GET", "/cat_30_20.jpg?background=transparent", 400, "no transparency"},
 		{"GET", "/%2e%2e/cat.jpg", 404, "dot"},
 		{"GET", "/", 404, "extension"},
-		{"PUT", "/cat.jpg", 405, ""},
+		{"PATCH", "/cat.jpg", 405, ""},
 		{"DELETE", "/cat.jpg", 405, ""},
 		{"TRACE", "/cat.jpg", 405, ""},
 		{"POST", "/_health", 405, ""},

@@ -4,6 +4,7 @@ package proxy
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net"
 	"sync/atomic"
@@ -83,6 +84,7 @@ type Proxy struct {
 	budgets  *budgets
 	listener atomic.Pointer[listener]
 	draining atomic.Bool
+	stopped  atomic.Bool
 	strain   atomic.Int32 // a Strain
 	told     told         // what answers tell caches
 }
@@ -135,11 +137,17 @@ func (p *Proxy) admit(ctx *fasthttp.RequestCtx) {
 	}
 }
 
-// Serve answers connections of l until Shutdown; it returns nil after that. It is called once.
+// Serve answers connections of l until Shutdown, which may have come before; it returns nil after that. It is called once.
 func (p *Proxy) Serve(l net.Listener) error {
 	bounded := newListener(l, p.Connections, p.Forwarding.trusts, func() bool { return Strain(p.strain.Load()) >= RefuseConnections })
 	p.listener.Store(bounded)
-	return p.server.Serve(bounded)
+	if p.stopped.Load() {
+		return bounded.Close()
+	}
+	if err := p.server.Serve(bounded); !p.stopped.Load() {
+		return err
+	}
+	return nil
 }
 
 // ConnectionStats returns the figures of the connections; zero before Serve.
@@ -155,7 +163,11 @@ func (p *Proxy) Drain() { p.draining.Store(true) }
 
 // Shutdown stops accepting, lets the requests under way end, and returns when all connections are closed or ctx ends.
 func (p *Proxy) Shutdown(ctx context.Context) error {
+	p.stopped.Store(true)
 	err := p.server.ShutdownWithContext(ctx)
+	if l := p.listener.Load(); l != nil { // the server may not have heard of it yet
+		err = errors.Join(err, l.Close())
+	}
 	p.fetches.recent.close()
 	return err
 }

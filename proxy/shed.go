@@ -52,7 +52,7 @@ type ErrorPicture struct {
 // errorBody gives the body of a failed request: the configured picture where a picture was asked for, else the problem. A 400
 // is always told in words: whoever wrote the URL has to read them.
 func (p *Proxy) errorBody(ctx *fasthttp.RequestCtx, a *Access, status int, problem []byte) {
-	if p.ErrorPicture == nil || status <= fasthttp.StatusBadRequest || !(ctx.IsGet() || ctx.IsHead()) || !namesPicture(a.Path) ||
+	if p.ErrorPicture == nil || status <= fasthttp.StatusBadRequest || !ctx.IsGet() && !ctx.IsHead() || !namesPicture(a.Path) ||
 		bytes.Contains(ctx.Request.Header.Peek(fasthttp.HeaderAccept), []byte("json")) {
 		ctx.Response.SetBodyRaw(problem)
 		return

@@ -53,7 +53,7 @@ func SourceOf(path string) string {
 // unsigned refuses a read that needs a signature and has no good one, and tells whether it did. It comes before anything else
 // that a request costs: no version, no tier and no store is asked for one that is refused.
 func (p *Proxy) unsigned(ctx *fasthttp.RequestCtx, a *Access, path, query string) bool {
-	source := p.Rules.sourceOf(path)
+	source := p.sourceOf(path)
 	if !p.Signed.reads(source) {
 		return false
 	}

@@ -81,6 +81,23 @@ func TestUpload(t *testing.T) {
 	}
 }
 
+// TestPut: a PUT is an upload like another, but for its status.
+func TestPut(t *testing.T) {
+	e := newEdge(t)
+	big := strings.Repeat("x", 3<<20)
+	for _, body := range []string{"bytes", big} {
+		e.send("PUT", "/shop/cat", strings.NewReader(body), "X-Token", "secret").want(t, 201, "Content-Type", "application/json", "Cache-Control", "no-store")
+		e.uploads.mu.Lock()
+		if e.uploads.upload.ID != "shop/cat" || e.uploads.upload.Token != "secret" || string(e.uploads.body) != body {
+			t.Errorf("%+v, %d bytes", e.uploads.upload, len(e.uploads.body))
+		}
+		e.uploads.mu.Unlock()
+	}
+	e.uploads.err = ingest.ErrExists
+	e.send("PUT", "/shop/cat", strings.NewReader("x")).want(t, 403, "Content-Type", "application/problem+json")
+	e.send("PUT", "/token", strings.NewReader("x")).want(t, 404)
+}
+
 func TestUploadRefused(t *testing.T) {
 	e := newEdge(t)
 	noImage, noImageType := form(t, "picture", "bytes")

@@ -42,14 +42,20 @@ func (g *Gate) Render(ctx context.Context, source []byte, spec Spec) (*Picture, 
 	if err != nil {
 		return nil, err
 	}
+	ctx, prepared, err := g.prepare(ctx, source, header, spec)
+	if err != nil {
+		return nil, err
+	}
 	lane := LaneOf(Predict(header, spec, g.limits))
 	if err := g.lanes.acquire(ctx, lane, g.QueueWait); err != nil {
+		prepared()
 		return nil, err
 	}
 	ctx, cancel := g.bound(ctx, header)
 	done := make(chan rendered, 1) // the render never waits for a caller that has left
 	g.running.Go(func() {
 		defer cancel() // after the result is there, so that it is not taken for an end
+		defer prepared()
 		r := g.run(ctx, source, spec)
 		g.lanes.release(lane)
 		done <- r

@@ -139,3 +139,69 @@ func TestGateChecks(t *testing.T) {
 		}
 	}
 }
+
+// preparedEngine is told of renders beforehand, and has them wait until ready is closed.
+type preparedEngine struct {
+	slowEngine
+	ready          chan struct{}
+	prepared, done atomic.Int64
+}
+
+// preparedKey marks contexts that Prepare has returned.
+type preparedKey struct{}
+
+func (e *preparedEngine) Prepare(ctx context.Context, _ []byte, h Header, s Spec) (context.Context, func(), error) {
+	e.prepared.Add(1)
+	select {
+	case <-e.ready:
+	case <-ctx.Done():
+		return nil, nil, context.Cause(ctx)
+	}
+	return context.WithValue(ctx, preparedKey{}, h.Width+s.Width), func() { e.done.Add(1) }, nil
+}
+
+func (e *preparedEngine) Render(ctx context.Context, source []byte, s Spec) (*Picture, error) {
+	if ctx.Value(preparedKey{}) == nil {
+		return nil, errors.New("not prepared")
+	}
+	return e.slowEngine.Render(ctx, source, s)
+}
+
+// TestGatePrepares: an engine that wants to know of renders is told before they have a slot, and of the end of each.
+func TestGatePrepares(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := &preparedEngine{slowEngine: slowEngine{release: make(chan struct{})}, ready: make(chan struct{})}
+		g := NewGate(e, DefaultLimits(), 1, 1)
+		source := tinyPNG(t)
+		var wait sync.WaitGroup
+		var busy atomic.Int64
+		for range 3 {
+			wait.Go(func() {
+				if _, err := g.Render(t.Context(), source, Spec{}); errors.Is(err, ErrBusy) {
+					busy.Add(1)
+				} else if err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		synctest.Wait()
+		if e.prepared.Load() != 3 || g.Running() != 0 || g.Waiting() != 0 {
+			t.Errorf("%d prepared, %d running, %d waiting; want 3 that take no slot yet", e.prepared.Load(), g.Running(), g.Waiting())
+		}
+		gone, leave := context.WithCancel(t.Context())
+		leave()
+		if _, err := g.Render(gone, source, Spec{}); !errors.Is(err, context.Canceled) {
+			t.Errorf("one that leaves while it is prepared: %v", err)
+		}
+		close(e.ready)
+		synctest.Wait()
+		if g.Running() != 1 || g.Waiting() != 1 || busy.Load() != 1 {
+			t.Errorf("%d running, %d waiting, %d refused; want one each", g.Running(), g.Waiting(), busy.Load())
+		}
+		close(e.release)
+		wait.Wait()
+		if e.done.Load() != 3 {
+			t.Errorf("%d of 3 ended", e.done.Load())
+		}
+	})
+}
