@@ -30,7 +30,6 @@ func (a *Admin) newAPI(mux *http.ServeMux) *api {
 	config.Info.License = &huma.License{Name: "Apache-2.0"}
 	// The description and its page are routed by us; links to schemas would be in every answer.
 	config.OpenAPIPath, config.DocsPath, config.SchemasPath, config.CreateHooks = "", "", "", nil
-	config.RejectUnknownQueryParameters = true
 	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
 		"bearer": {Type: "http", Scheme: "bearer", Description: "An API key. Not needed where none are configured."},
 		"key":    {Type: "apiKey", In: "header", Name: "X-API-Key", Description: "The same key, for clients that send no Authorization."},
@@ -78,6 +77,7 @@ func operation(method, path, id, tag, summary, text string, errors ...int) huma.
 	return huma.Operation{
 		Method: method, Path: path, OperationID: id, Tags: []string{tag}, Summary: summary, Description: text,
 		Errors: append([]int{http.StatusBadRequest, http.StatusUnauthorized}, errors...), MaxBodyBytes: maxRequest, BodyReadTimeout: requestTime,
+		RejectUnknownQueryParameters: true,
 	}
 }
 

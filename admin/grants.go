@@ -51,25 +51,26 @@ type policyRequest struct {
 	MaxPixels    int64          `json:"max_pixels,omitempty" minimum:"1" doc:"Most pixels, width by height; likewise."`
 	Formats      []string       `json:"formats,omitempty" maxItems:"16" example:"[\"jpeg\",\"png\"]" doc:"Formats that may come; all when none is named."`
 	TTL          int64          `json:"ttl,omitempty" minimum:"1" maximum:"31536000" doc:"For how long the right is good, seconds; the server's --token-lifetime unless given."`
-	Crop         *rectangle     `json:"crop,omitempty" doc:"What is kept of the upright picture, whatever the upload asks for."`
+	Crop         *Rectangle     `json:"crop,omitempty" doc:"What is kept of the upright picture, whatever the upload asks for."`
 	Private      bool           `json:"private,omitempty" doc:"The record says that the source is private."`
 	Publish      string         `json:"publish,omitempty" enum:"now,later" default:"now" doc:"later keeps the upload where no viewer reaches it until POST /publish."`
 	KeepMetadata bool           `json:"keep_metadata,omitempty" doc:"Keep EXIF, XMP and comments, which may tell where a picture was taken."`
+	Whole        bool           `json:"whole,omitempty" doc:"Decode the upload to its end, and refuse what is broken or truncated."`
 	Outputs      []string       `json:"outputs,omitempty" maxItems:"32" example:"[\"300x300.webp\"]" doc:"Variants that are rendered as soon as the source is published."`
 	Metadata     map[string]any `json:"metadata,omitempty" doc:"A JSON object of at most 8 KiB, kept with the record."`
 	Name         string         `json:"name,omitempty" maxLength:"256" doc:"For people."`
 	Tags         []string       `json:"tags,omitempty" maxItems:"32"`
 }
 
-// rectangle is in pixels of the upright picture.
-type rectangle struct {
+// Rectangle is a part of an upright picture, pixels. It has a public name, as huma passes over embedded types without one.
+type Rectangle struct {
 	X      int `json:"x" minimum:"0" maximum:"1000000"`
 	Y      int `json:"y" minimum:"0" maximum:"1000000"`
 	Width  int `json:"width" minimum:"1" maximum:"1000000"`
 	Height int `json:"height" minimum:"1" maximum:"1000000"`
 }
 
-func (r *rectangle) crop() transform.Crop {
+func (r *Rectangle) crop() transform.Crop {
 	if r == nil {
 		return transform.Crop{}
 	}
@@ -134,7 +135,7 @@ func (a *Admin) grant(ctx context.Context, asked *struct{ Body grantsRequest }) 
 func (p *policyRequest) policy() (ingest.Policy, *problem) {
 	policy := ingest.Policy{
 		MaxBytes: p.MaxBytes, MaxPixels: p.MaxPixels, Crop: p.Crop.crop(), Private: p.Private, Later: p.Publish == "later",
-		KeepMetadata: p.KeepMetadata, Outputs: p.Outputs, Name: p.Name, Tags: p.Tags, TTL: time.Duration(p.TTL) * time.Second,
+		KeepMetadata: p.KeepMetadata, Whole: p.Whole, Outputs: p.Outputs, Name: p.Name, Tags: p.Tags, TTL: time.Duration(p.TTL) * time.Second,
 	}
 	for i, name := range p.Formats {
 		f, known := formatNamed(name)

@@ -28,12 +28,12 @@ func TestGrants(t *testing.T) {
 	status, said, _ := grants(t, a, `{"grants": [
 		{"id": "shop/cat.jpg", "replace": true, "policy": {
 			"max_bytes": 1000, "max_pixels": 2000, "formats": ["jpeg", "png"], "ttl": 60, "crop": {"x": 1, "y": 2, "width": 3, "height": 4},
-			"private": true, "publish": "later", "keep_metadata": true, "outputs": ["1x1.webp"], "metadata": {"a": [1]}, "name": "Tom", "tags": ["x"]}},
+			"private": true, "publish": "later", "keep_metadata": true, "whole": true, "outputs": ["1x1.webp"], "metadata": {"a": [1]}, "name": "Tom", "tags": ["x"]}},
 		{"id": "held"}, {"id": "plain"}]}`)
 	want := []ingest.GrantRequest{
 		{ID: "shop/cat.jpg", Replace: true, Policy: ingest.Policy{
 			MaxBytes: 1000, MaxPixels: 2000, Formats: []transform.Format{transform.JPEG, transform.PNG}, TTL: time.Minute,
-			Crop: transform.Crop{X: 1, Y: 2, W: 3, H: 4}, Private: true, Later: true, Replace: true, KeepMetadata: true,
+			Crop: transform.Crop{X: 1, Y: 2, W: 3, H: 4}, Private: true, Later: true, Replace: true, KeepMetadata: true, Whole: true,
 			Outputs: []string{"1x1.webp"}, Metadata: json.RawMessage(`{"a":[1]}`), Name: "Tom", Tags: []string{"x"},
 		}},
 		{ID: "held"}, {ID: "plain"},

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"reflect"
 	"strconv"
+	"sync"
 
 	"github.com/danielgtaylor/huma/v2"
 )
@@ -62,7 +63,7 @@ func (a *Admin) routeSources(d *api) {
 	huma.Register(d, remove, a.deleteOne)
 	d.plain("PUT "+sourcePath, a.guarded(http.HandlerFunc(a.replace)), describe(
 		operation(http.MethodPut, sourcePath, "replace", "sources", "Replace", "The body is the new picture, streamed; its type is told by its bytes.", missed, large, http.StatusUnsupportedMediaType, http.StatusUnprocessableEntity, away),
-		idInPath, binaryBody, d.answer(http.StatusOK, "The new version", receiptAnswer{})))
+		idInPath, binaryBody, d.answer(http.StatusOK, "The new version", SourceReceipt{})))
 	process := one(http.MethodPost, "/process", "process", "Render variants", "Stored in all tiers before anybody asks. 202 while they are being made: Location says where to ask.")
 	process.Responses = map[string]*huma.Response{"202": {Description: "Under way", Content: d.json(jobAnswer{})}}
 	huma.Register(d, process, a.process)
@@ -214,10 +215,11 @@ func parameter(name, in, kind, text string) part {
 	}
 }
 
-// openAPI answers GET /openapi.json. The description is whole when the routes are: it is written once.
+// openAPI answers GET /openapi.json. The description is written when somebody asks for it first: a start does not wait for it.
 func openAPI(d *api) http.HandlerFunc {
-	text, err := json.Marshal(d.OpenAPI())
+	written := sync.OnceValues(func() ([]byte, error) { return json.Marshal(d.OpenAPI()) })
 	return func(w http.ResponseWriter, _ *http.Request) {
+		text, err := written()
 		if err != nil {
 			refuse(w, http.StatusInternalServerError, "The description cannot be written.")
 			return

@@ -89,7 +89,7 @@ func TestEveryRouteIsDescribed(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, route := range regexp.MustCompile(`"(GET|POST|PUT|DELETE) (/[^"]*)"`).FindAllStringSubmatch(string(text), -1) {
+		for _, route := range regexp.MustCompile(`"(GET|POST|PUT|DELETE) (/[^" ]*)"`).FindAllStringSubmatch(string(text), -1) {
 			method, path := strings.ToLower(route[1]), route[2]
 			if path == "/openapi.json" || strings.HasPrefix(path, "/docs") {
 				continue // the description itself

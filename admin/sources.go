@@ -53,8 +53,8 @@ const (
 // sourcePath is the path of one source.
 const sourcePath = "/sources/{id}"
 
-// receiptAnswer is ingest.Receipt as clients read it.
-type receiptAnswer struct {
+// SourceReceipt is ingest.Receipt as operators read it.
+type SourceReceipt struct {
 	ID          string `json:"id"`
 	Version     string `json:"version" doc:"Changes with the bytes."`
 	SHA256      string `json:"sha256" doc:"Of the stored bytes."`
@@ -67,8 +67,8 @@ type receiptAnswer struct {
 	Pending     bool   `json:"pending,omitempty" doc:"Not served yet: POST /publish makes it so."`
 }
 
-func receiptOf(r ingest.Receipt) *receiptAnswer {
-	return &receiptAnswer{
+func receiptOf(r ingest.Receipt) *SourceReceipt {
+	return &SourceReceipt{
 		ID: r.ID, Version: r.Version, SHA256: r.SHA256, MD5: r.MD5, Bytes: r.Bytes, Format: r.Format.String(),
 		Width: r.Width, Height: r.Height, Placeholder: r.Placeholder, Pending: r.Pending,
 	}
@@ -77,7 +77,7 @@ func receiptOf(r ingest.Receipt) *receiptAnswer {
 // resultAnswer is what became of one of several sources.
 type resultAnswer struct {
 	ID      string         `json:"id"`
-	Source  *receiptAnswer `json:"source,omitempty"`
+	Source  *SourceReceipt `json:"source,omitempty"`
 	Problem *problem       `json:"problem,omitempty" doc:"Why it was not done."`
 }
 
@@ -162,7 +162,7 @@ func settleEach(body resultsAnswer) (*said[resultsAnswer], error) {
 
 // recordAnswer is a record as clients read it.
 type recordAnswer struct {
-	receiptAnswer
+	SourceReceipt
 	Created  time.Time      `json:"created"`
 	Updated  time.Time      `json:"updated"`
 	Name     string         `json:"name,omitempty"`
@@ -174,7 +174,7 @@ type recordAnswer struct {
 
 func recordOf(r catalog.Record, expires time.Time) *recordAnswer {
 	answer := &recordAnswer{
-		receiptAnswer: receiptAnswer{
+		SourceReceipt: SourceReceipt{
 			ID: r.ID, Version: r.Version, SHA256: r.SHA256, MD5: r.MD5, Bytes: r.Bytes, Format: r.Format,
 			Width: r.Width, Height: r.Height, Placeholder: r.Placeholder,
 		},

@@ -27,44 +27,44 @@ type Processor interface {
 	Job(id string) (ingest.Job, error)
 }
 
-// targetRequest says where an edited picture goes.
-type targetRequest struct {
+// Destination says where an edited picture goes: ingest.Target as clients write it.
+type Destination struct {
 	NewID string `json:"new_id,omitempty" maxLength:"255" doc:"Keep the result as a source of its own; without it the id gets a new version."`
 	Move  bool   `json:"move,omitempty" doc:"With new_id: remove the former source."`
 }
 
-func (t targetRequest) target() ingest.Target { return ingest.Target{NewID: t.NewID, Move: t.Move} }
+func (t Destination) target() ingest.Target { return ingest.Target{NewID: t.NewID, Move: t.Move} }
 
 type rotateRequest struct {
 	ID   string `json:"id" example:"shop/cat"`
 	Turn string `json:"turn" enum:"-90,90,180,auto" doc:"Degrees clockwise; auto turns the pixels as the orientation in the file says."`
-	targetRequest
+	Destination
 }
 
 var turns = map[string]ingest.Turn{"-90": ingest.TurnLeft, "90": ingest.TurnRight, "180": ingest.TurnOver, "auto": ingest.TurnAuto}
 
 // rotate answers POST /rotate.
-func (a *Admin) rotate(ctx context.Context, asked *struct{ Body rotateRequest }) (*said[*receiptAnswer], error) {
+func (a *Admin) rotate(ctx context.Context, asked *struct{ Body rotateRequest }) (*said[*SourceReceipt], error) {
 	receipt, err := a.Sources.Rotate(ctx, asked.Body.ID, turns[asked.Body.Turn], asked.Body.target())
 	if err != nil {
 		return nil, a.problemOf("rotate", "id", err)
 	}
-	return &said[*receiptAnswer]{http.StatusOK, receiptOf(receipt)}, nil
+	return &said[*SourceReceipt]{http.StatusOK, receiptOf(receipt)}, nil
 }
 
 type cropRequest struct {
 	ID string `json:"id" example:"shop/cat"`
-	rectangle
-	targetRequest
+	Rectangle
+	Destination
 }
 
 // crop answers POST /crop.
-func (a *Admin) crop(ctx context.Context, asked *struct{ Body cropRequest }) (*said[*receiptAnswer], error) {
+func (a *Admin) crop(ctx context.Context, asked *struct{ Body cropRequest }) (*said[*SourceReceipt], error) {
 	receipt, err := a.Sources.Crop(ctx, asked.Body.ID, asked.Body.crop(), asked.Body.target())
 	if err != nil {
 		return nil, a.problemOf("crop", "id", err)
 	}
-	return &said[*receiptAnswer]{http.StatusOK, receiptOf(receipt)}, nil
+	return &said[*SourceReceipt]{http.StatusOK, receiptOf(receipt)}, nil
 }
 
 // deleteMany answers POST /delete.

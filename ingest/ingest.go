@@ -1,23 +1,43 @@
-// Package ingest owns the write path: it gives out one-time tokens, and takes uploads in until they are durable and served.
+// Package ingest owns the write path: it gives out one-time tokens, takes uploads in until they are durable and served, and changes
+// and removes what has come in.
 //
 // # Order of durability
 //
 // An upload is acknowledged when each of these has been done, in this order:
 //
 //  1. The grant is claimed: one conditional write, so that a token is used by one upload at a time.
-//  2. The body is in a staged object, hashed, read as a picture and found within the limits.
-//  3. The bytes are durable in the store under the id.
-//  4. The record is durable in the catalog and the grant is used: one transaction.
-//  5. This node knows the new version.
+//  2. The body is in a staged object, hashed, read as a picture and found within the limits and the grant's policy.
+//  3. The right to change the id is taken, and what is about to be stored is written down with it: the intent.
+//  4. The bytes are durable in the store under the id, or in the incoming area when they are to be published later.
+//  5. The record is durable in the catalog, the grant is used, the right is given back and the event is in the outbox: one
+//     transaction.
+//  6. This node knows the new version.
 //
-// A crash before 3 leaves a claim that runs out by itself, after which the same token is good again. A crash between 3 and 4
-// leaves bytes without a record, never a record without bytes: repeating the upload with the same token finds its own bytes
-// and goes on. Where a source is being replaced, such a crash leaves the record of the former bytes until then; readers ask
-// the store for versions, not the catalog, so that no reader is misled. A crash after 4 loses the answer only: repeating the
-// upload with the same token is answered with the same receipt for as long as the token lives.
+// A crash before 3 leaves a claim that runs out by itself, after which the same token is good again. A crash between 3 and 5
+// leaves the intent: whoever wants to change the same source next, or Recover, looks whether the bytes have come as far as the
+// store, and if so does 5. Until then a new source may be served that has no record, or a replaced one that has its former
+// record, never a record without bytes; readers ask the store for versions, not the catalog, so that no reader is misled. A crash
+// after 5 loses the answer only: repeating the upload with the same token is answered with the same receipt for as long as the
+// token lives.
 //
 // So after any failure the sender may repeat the upload with the same token, and gets a receipt or a clean error; there is
 // never a second source.
+//
+// # Changes
+//
+// Every change of a source goes through the right to change its id, which one call has at a time, on all nodes together: others
+// wait, and none is lost. It lasts for one lease, and no step of a change outlasts it.
+//
+//   - Publish and Restore copy the bytes out of their area, and check them against their hash; then as from 3 on. The entry of the
+//     area goes with the transaction that writes the record. The bytes there go last.
+//   - Rotate, Crop and Replace read the source under the right to change it, so that of two at once the second one works on what
+//     the first one made; then as from 3 on. Under a new id nobody has heard of, an intent without a record is undone.
+//   - Delete and Unpublish copy the bytes to their area first, where they are to be kept. Then, in one transaction, the record goes
+//     and the intent to erase is written: from here on it is decided. Then the bytes go, the variants in every tier, and when both
+//     are found gone the intent goes and the event is in the outbox. A crash on the way leaves the intent, and the deletion is
+//     brought to its end; it is never taken back.
+//
+// What a crash leaves in an area is referred to by nothing, and swept when it has the age of an upload that nobody publishes.
 package ingest
 
 import (

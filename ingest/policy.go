@@ -31,13 +31,13 @@ type Policy struct {
 	Replace bool           `json:"replace,omitempty"` // the upload may replace the source that has the id
 	// KeepMetadata keeps EXIF, XMP and comments, which may tell where a picture was taken. Without it they are left out of
 	// JPEG, PNG, WebP and GIF, if the service is configured to do so; colour profile and orientation stay.
-	KeepMetadata bool            `json:"keep_metadata,omitempty"`
+	KeepMetadata bool `json:"keep_metadata,omitempty"`
 	// Whole has the file looked at to its end and decoded, as Config.Decode does for every upload.
-	Whole        bool            `json:"whole,omitempty"`
-	Outputs      []string        `json:"outputs,omitempty"`  // variants rendered as soon as it is published: "300x300.webp"
-	Metadata     json.RawMessage `json:"metadata,omitempty"` // a JSON object of at most 8 KiB, kept with the record
-	Name         string          `json:"name,omitempty"`     // for people, at most 256 bytes
-	Tags         []string        `json:"tags,omitempty"`     // at most 32, of at most 256 bytes each
+	Whole    bool            `json:"whole,omitempty"`
+	Outputs  []string        `json:"outputs,omitempty"`  // variants rendered as soon as it is published: "300x300.webp"
+	Metadata json.RawMessage `json:"metadata,omitempty"` // a JSON object of at most 8 KiB, kept with the record
+	Name     string          `json:"name,omitempty"`     // for people, at most 256 bytes
+	Tags     []string        `json:"tags,omitempty"`     // at most 32, of at most 256 bytes each
 	// TTL is how long the token is good: 0 for the service's own, at most Config.MaxTTL.
 	TTL time.Duration `json:"ttl,omitempty"`
 }

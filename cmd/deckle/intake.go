@@ -18,7 +18,7 @@ func (n *node) openIntake(sources *origin.Route, records *catalog.Catalog, versi
 	n.ends.add(fetcher.Close)
 	uploads := ingest.New(ingest.Config{
 		Store: sources, Catalog: records, Engine: n.gate, Limits: c.limits, Versions: &announcer{versions, messages, n.log},
-		Purge: n.chain.Purge, TTL: c.tokenLifetime, Log: n.log, Fetcher: fetcher,
+		Purge: n.chain.Purge, TTL: c.tokenLifetime, Log: n.log, Fetcher: fetcher, Renderer: outputs{n},
 		Decode: c.intake.check, Scrub: c.intake.scrub, IncomingTTL: c.intake.pending, Undelete: c.intake.undelete, ClientUploads: c.intake.rate,
 	})
 	ctx, stop := context.WithCancel(context.Background())
