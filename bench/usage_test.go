@@ -82,7 +82,8 @@ func TestUsageCountsChildren(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if own.cpu == 0 || both.cpu < alone.cpu+own.cpu || both.peak < alone.peak+own.peak {
+	// The kernel counts resident pages in batches for each thread, so that the peak of a process is off by a little.
+	if own.cpu == 0 || both.cpu < alone.cpu+own.cpu || both.peak < (alone.peak+own.peak)*9/10 {
 		t.Errorf("alone %+v, child %+v, both %+v", alone, own, both)
 	}
 	if err := input.Close(); err != nil {

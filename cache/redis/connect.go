@@ -13,22 +13,25 @@ import (
 
 // The client's limits beside the deadlines of calls.
 const (
-	dialTimeout   = 200 * time.Millisecond
-	socketTimeout = setTimeout // of one read or write; calls with earlier deadlines end earlier
-	poolSize      = 32         // connections: how many calls wait for the server at the same time
-	noRetries     = -1         // 0 would stand for the client's default of three
-	noPool        = -1         // 0 would open connections of their own for transactions
+	dialTimeout = 200 * time.Millisecond
+	poolSize    = 32 // connections: how many calls wait for the server at the same time
+	noRetries   = -1 // 0 would stand for the client's default of three
+	noPool      = -1 // 0 would open connections of their own for transactions
 )
 
 // Connect returns a client for an installation of any kind, with the deadlines of this tier; see New for address. It
 // connects when it is first used. Who calls this closes it.
-func Connect(address string) (goredis.UniversalClient, error) {
+func Connect(address string) (goredis.UniversalClient, error) { return connect(address, setTimeout) }
+
+// connect is Connect with a bound of one read or write, and of the wait for a connection; calls with earlier deadlines end
+// earlier.
+func connect(address string, within time.Duration) (goredis.UniversalClient, error) {
 	o, err := parse(address)
 	if err != nil {
 		return nil, fmt.Errorf("redis URL: %w", withoutURL(err))
 	}
 	o.ContextTimeoutEnabled = true
-	o.DialTimeout, o.ReadTimeout, o.WriteTimeout, o.PoolTimeout = dialTimeout, socketTimeout, socketTimeout, socketTimeout
+	o.DialTimeout, o.ReadTimeout, o.WriteTimeout, o.PoolTimeout = dialTimeout, within, within, within
 	o.MaxRetries, o.DialerRetries = noRetries, 1
 	o.PoolSize, o.MaxActiveConns, o.PipelinePoolSize = poolSize, poolSize, noPool
 	// Both would cost commands on every new connection, and neither serves a cache.

@@ -185,14 +185,14 @@ func sourceOf(index string) (source string, ok bool) {
 
 // Keep stores text under a key of its own.
 func (s *store) Keep(ctx context.Context, text []byte) error {
-	ctx, cancel := context.WithTimeout(ctx, setTimeout)
+	ctx, cancel := context.WithTimeout(ctx, setFactor*s.Timeout)
 	defer cancel()
 	return s.client.Set(ctx, marksKey, text, 0).Err()
 }
 
 // Kept returns what Keep stored, until the server evicts it.
 func (s *store) Kept(ctx context.Context) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, setTimeout)
+	ctx, cancel := context.WithTimeout(ctx, setFactor*s.Timeout)
 	defer cancel()
 	text, err := s.client.Get(ctx, marksKey).Bytes()
 	if errors.Is(err, goredis.Nil) {

@@ -22,9 +22,13 @@ const (
 
 // Deadlines of one call each, the wait for a connection included.
 const (
-	getTimeout   = 50 * time.Millisecond
-	setTimeout   = 250 * time.Millisecond // carries up to MaxEntry bytes and waits for two round trips on a new connection
-	purgeTimeout = 2 * time.Second
+	DefaultTimeout = 50 * time.Millisecond
+	setTimeout     = setFactor * DefaultTimeout
+	purgeTimeout   = 2 * time.Second
+
+	// setFactor is how much longer a Set may take: it carries up to MaxEntry bytes and waits for two round trips on a new
+	// connection.
+	setFactor = 5
 )
 
 const (
@@ -40,6 +44,7 @@ const (
 type Options struct {
 	MaxEntry int64         // bytes of an entry's stored form; a larger one is ErrTooLarge
 	TTL      time.Duration // how long an entry is kept
+	Timeout  time.Duration // of a Get; a Set may take five times that
 }
 
 // Tier stores each entry under a key of its own, and for each source a sorted set of its entries' names, scored by when they
@@ -65,7 +70,10 @@ func init() { logging.Disable() }
 // redis+sentinel://host:port/database?master_name=NAME&addr=HOST:PORT, redis+cluster://host:port?addr=HOST:PORT. It connects
 // when it is first used, so that a server that is away at the start is no error.
 func New(url string, options Options) (*Tier, error) {
-	client, err := Connect(url)
+	if options.Timeout <= 0 {
+		options.Timeout = DefaultTimeout
+	}
+	client, err := connect(url, setFactor*options.Timeout)
 	if err != nil {
 		return nil, err
 	}
@@ -114,7 +122,7 @@ func (s *store) Get(ctx context.Context, k cache.Key) (*cache.Entry, error) {
 }
 
 func (s *store) read(ctx context.Context, name string) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, getTimeout)
+	ctx, cancel := context.WithTimeout(ctx, s.Timeout)
 	defer cancel()
 	data, err := s.client.Get(ctx, name).Bytes()
 	if errors.Is(err, goredis.Nil) {
@@ -127,7 +135,7 @@ func (s *store) read(ctx context.Context, name string) ([]byte, error) {
 }
 
 func (s *store) remove(ctx context.Context, name string) error {
-	ctx, cancel := context.WithTimeout(ctx, getTimeout)
+	ctx, cancel := context.WithTimeout(ctx, s.Timeout)
 	defer cancel()
 	if err := s.client.Unlink(ctx, name).Err(); err != nil {
 		return fmt.Errorf("remove corrupt entry from redis: %w", err)
@@ -143,7 +151,7 @@ func (s *store) Set(ctx context.Context, k cache.Key, e *cache.Entry) error {
 	if int64(len(data)) > s.MaxEntry {
 		return cache.ErrTooLarge
 	}
-	ctx, cancel := context.WithTimeout(ctx, setTimeout)
+	ctx, cancel := context.WithTimeout(ctx, setFactor*s.Timeout)
 	defer cancel()
 	index, variant, now := indexKey(k.Source), cache.VariantName(k), time.Now()
 	_, err := s.client.TxPipelined(ctx, func(tx goredis.Pipeliner) error {

@@ -53,7 +53,7 @@ for i in 1 2 3; do
   start "node$i" "$deckle" serve --listen "127.0.0.1:$((port + i))" --admin-listen "127.0.0.1:$((port + 10 + i))" \
     --data "$data/node$i" --redis "redis://127.0.0.1:$redis_port/0" \
     --origin "s3://originals?$place" --store "s3://variants?$place" --trusted-proxies 127.0.0.1
-  nodes+="    server 127.0.0.1:$((port + i)) max_fails=1 fail_timeout=2s;"$'\n'
+  nodes+="    server 127.0.0.1:$((port + i)) max_fails=0;"$'\n'
 done
 conf=$(<"$here/nginx.conf")
 conf=${conf//DIR/$data} conf=${conf//NODES/$nodes} conf=${conf//PORT/$port}

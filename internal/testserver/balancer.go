@@ -24,7 +24,7 @@ func Balancer(t testing.TB, nodes []string) *Server {
 	}
 	var servers strings.Builder
 	for _, node := range nodes {
-		fmt.Fprintf(&servers, "    server %s max_fails=1 fail_timeout=2s;\n", node)
+		fmt.Fprintf(&servers, "    server %s max_fails=0;\n", node)
 	}
 	// One process, without a master, is gone when it is killed.
 	processes := "master_process off;"
