@@ -63,7 +63,7 @@ type SourceReceipt struct {
 	Format      string `json:"format"`
 	Width       int    `json:"width" doc:"Pixels, upright."`
 	Height      int    `json:"height" doc:"Pixels, upright."`
-	Placeholder string `json:"placeholder,omitempty" doc:"ThumbHash, base64."`
+	Placeholder string `json:"placeholder,omitempty" doc:"ThumbHash, base64; there when the upload was decoded to its end."`
 	Pending     bool   `json:"pending,omitempty" doc:"Not served yet: POST /publish makes it so."`
 }
 
@@ -232,7 +232,8 @@ func (a *Admin) list(ctx context.Context, asked *struct {
 	After string `query:"after" doc:"Begin after this id."`
 	Limit int    `query:"limit" minimum:"1" maximum:"1000" default:"100"`
 }) (*said[pageAnswer], error) {
-	body, err := pageAnswer{Sources: []*recordAnswer{}}, error(nil)
+	body := pageAnswer{Sources: []*recordAnswer{}}
+	var err error
 	if asked.State == "active" {
 		var records []catalog.Record
 		records, err = a.Records.Records(ctx, asked.After, asked.Limit)

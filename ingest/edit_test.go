@@ -166,7 +166,7 @@ func TestConcurrentChanges(t *testing.T) {
 	b.config.Purge = func(context.Context, string) error { return nil } // the bench's own is not for many at once
 	b.mustSend("cat", b.token("cat", false), photo(1))
 	var turns sync.WaitGroup
-	const n = 9
+	const n = 5
 	for range n {
 		turns.Go(func() {
 			if _, err := b.Rotate(t.Context(), "cat", TurnRight, Target{}); err != nil {
@@ -178,7 +178,7 @@ func TestConcurrentChanges(t *testing.T) {
 	if want := turnedBy(shown(t, photo(1)), n*TurnRight); !bytes.Equal(shown(t, b.stored("cat")).Pix, want.Pix) {
 		t.Errorf("%d turns at once were not all kept", n)
 	}
-	for range 8 {
+	for range 4 {
 		turns.Go(func() {
 			if _, err := b.Rotate(t.Context(), "cat", TurnRight, Target{}); err != nil && !errors.Is(err, ErrNotFound) {
 				t.Error(err)

@@ -8,6 +8,7 @@ import (
 	"image"
 	"image/draw"
 	"io"
+	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -43,9 +44,34 @@ type bench struct {
 func newBench(t testing.TB, change ...func(*Config)) *bench {
 	t.Helper()
 	b := &bench{t: t, dir: t.TempDir(), clock: &clock{now: time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)}}
+	if err := os.WriteFile(filepath.Join(b.dir, "catalog.db"), emptyCatalog(), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	b.start(change...)
 	return b
 }
+
+// emptyCatalog returns the file of a catalog without anything in it: making one takes longer than most tests.
+var emptyCatalog = sync.OnceValue(func() []byte {
+	dir, err := os.MkdirTemp("", "deckle-ingest-*")
+	if err != nil {
+		panic(err)
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	path := filepath.Join(dir, "catalog.db")
+	made, err := sqlite.Open(path)
+	if err == nil {
+		err = made.Close()
+	}
+	if err != nil {
+		panic(err)
+	}
+	file, err := os.ReadFile(path)
+	if err != nil {
+		panic(err)
+	}
+	return file
+})
 
 // start opens what lies in the directory, as a new process does.
 func (b *bench) start(change ...func(*Config)) {

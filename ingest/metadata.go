@@ -173,7 +173,7 @@ func (s *Service) decode(ctx context.Context, p picture) (placeholder string, er
 	}
 	made, err := transform.ReadPlaceholder(small.Body)
 	if err != nil {
-		return "", nil //nolint:nilerr // it was decoded; what is shown before it comes is no reason to refuse it
+		return "", nil // it was decoded; what is shown before it comes is no reason to refuse it
 	}
 	return made.ThumbHash, nil
 }
@@ -229,12 +229,12 @@ func scrubbed(data []byte, format transform.Format, orientation int) [][]byte {
 func tells(p part, format transform.Format) bool {
 	switch format {
 	case transform.JPEG:
-		switch {
-		case p.name == markerAPP2:
+		switch p.name {
+		case markerAPP2:
 			return !bytes.HasPrefix(p.body, []byte("ICC_PROFILE\x00"))
-		case p.name == markerAPP0:
+		case markerAPP0:
 			return !bytes.HasPrefix(p.body, []byte("JFIF\x00"))
-		case p.name == markerAPP14:
+		case markerAPP14:
 			return !bytes.HasPrefix(p.body, []byte("Adobe"))
 		}
 		return p.name >= markerAPP1 && p.name <= markerAPPLast || p.name == markerCM

@@ -10,11 +10,10 @@ import (
 	"deckle/origin"
 )
 
-// What one sweep looks at, so that none takes long.
+// What one sweep takes at one time.
 const (
 	sweepEntries = 500 // that have expired
 	sweepPage    = 500 // objects listed at one time
-	sweepPages   = 20
 )
 
 // Swept says what a sweep removed.
@@ -24,8 +23,8 @@ type Swept struct {
 }
 
 // SweepIncoming removes uploads that nobody has published in time, deleted sources that nobody has restored in time, and bytes
-// beside them that are older than Config.IncomingTTL and that nothing refers to. It is called from time to time; one call is
-// bounded, and the next one goes on.
+// beside them that are older than Config.IncomingTTL and that nothing refers to. It is called from time to time. Of what has
+// expired one call takes a batch, the oldest first, and the next one goes on; the listing is read a page at a time.
 func (s *Service) SweepIncoming(ctx context.Context) (swept Swept, err error) {
 	var failed []error
 	for _, area := range []origin.Area{origin.Incoming, origin.Trash} {
@@ -78,7 +77,7 @@ func (s *Service) sweepOrphans(ctx context.Context, area origin.Area) (n int, er
 	}
 	for _, room := range rooms {
 		after := ""
-		for range sweepPages {
+		for {
 			page, err := room.List(ctx, after, sweepPage)
 			if err != nil {
 				return n, fmt.Errorf("sweep %s: %w", area, err)

@@ -153,12 +153,10 @@ func (s *Service) store(ctx context.Context, g catalog.Grant, policy Policy, upl
 
 // keep is the last step: it puts the picture where it belongs, and uses the grant.
 func (s *Service) keep(ctx context.Context, g catalog.Grant, policy Policy, in intent, p picture) (receipt Receipt, err error) {
-	begun := in
+	var begun intent // to be published later: what a crash leaves in the area is nobody's, and swept
 	if !policy.Later {
 		in.Kind = intentPut
 		begun = in
-	} else {
-		begun = intent{} // what a crash leaves in the area is nobody's, and swept
 	}
 	var r catalog.Record
 	err = s.changing(ctx, g.ID, begun, &g, func(ctx context.Context, change *catalog.Change) (err error) {

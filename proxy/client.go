@@ -24,6 +24,12 @@ func (f *Forwarding) trusts(a netip.Addr) bool {
 	return false
 }
 
+// hides tells a peer that most likely is a proxy with many viewers behind it: one whose address is not public, as long as none
+// are configured.
+func (f *Forwarding) hides(a netip.Addr) bool {
+	return len(f.Trusted) == 0 && (a.IsLoopback() || a.IsPrivate() || a.IsLinkLocalUnicast())
+}
+
 // maxHops bounds how many entries of a header are read, from the right.
 const maxHops = 32
 
@@ -33,8 +39,7 @@ const maxHops = 32
 func (p *Proxy) client(ctx *fasthttp.RequestCtx) (of netip.Prefix, ok bool) {
 	peer := addressOf(ctx.RemoteAddr())
 	if !p.Forwarding.trusts(peer) {
-		hidden := len(p.Forwarding.Trusted) == 0 && (peer.IsLoopback() || peer.IsPrivate() || peer.IsLinkLocalUnicast())
-		return network(peer), peer.IsValid() && !hidden
+		return network(peer), peer.IsValid() && !p.Forwarding.hides(peer)
 	}
 	name := p.Forwarding.Header
 	if name == "" {

@@ -15,7 +15,7 @@ import (
 // for no bound.
 type Connections struct {
 	Most      int           // at once; one beyond is closed before anything is read of it [4,096]
-	PerClient int           // at once from one IPv4 address or one /64 of IPv6; trusted proxies are not counted [256]
+	PerClient int           // at once from one IPv4 address or one /64 of IPv6; trusted proxies, and peers that most likely are proxies, are not counted [256]
 	Header    time.Duration // for a request's line, headers and small body, and for a connection's first byte [5 s]
 	Idle      time.Duration // between two requests [15 s]
 	Stall     time.Duration // for each piece of an answer, of up to 32 KiB, to leave for the viewer [10 s]
@@ -168,7 +168,7 @@ type connection struct {
 	net.Conn
 	listener *listener
 	peer     netip.Addr
-	trusted  bool // peer is a trusted proxy
+	trusted  bool // peer is a proxy, and not counted
 	counted  netip.Prefix
 	closed   atomic.Bool
 

@@ -163,7 +163,7 @@ func (p *Proxy) outputs(ctx *fasthttp.RequestCtx) (names []string, wait bool, er
 		if name == "" || seen[name] {
 			continue
 		}
-		if _, err := p.Rules.ReadOutput(name); err != nil {
+		if _, err := p.ReadOutput(name); err != nil {
 			return nil, false, fmt.Errorf("output %s: %w", bounded(name), err)
 		}
 		seen[name] = true

@@ -41,7 +41,7 @@ const anyKey = "0000000000_0000000000"
 // Render makes the variant of a source that output names, unless a tier holds it. It is in memory when Render returns, and on
 // its way to the other tiers. Errors are those of a request for its URL.
 func (p *Proxy) Render(ctx context.Context, id, output string) (ingest.Rendered, error) {
-	spec, err := p.Rules.ReadOutput(output)
+	spec, err := p.ReadOutput(output)
 	if err != nil {
 		return ingest.Rendered{}, err
 	}

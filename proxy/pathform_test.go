@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"deckle/origin"
 	"deckle/transform"
@@ -259,4 +260,38 @@ func FuzzPathForm(f *testing.F) {
 			t.Fatalf("%q?%q is %+v, and within its bounds %q, %+v, %v", path, query, r.Spec, bounded, again.Spec, err)
 		}
 	})
+}
+
+// TestPathFormPrivate: a private source needs a signature by whichever name its variants are asked for.
+func TestPathFormPrivate(t *testing.T) {
+	e, now := newSignedEdge(t, Signed{Private: []string{"photos", "1795288247_3434917671"}})
+	e.proxy.Rules = allNamespaces(t)
+	e.keep(hashed[1:], cat())
+	e.keep("1795288247_3434917671", cat())
+	for _, path := range []string{hashed + "/x20.jpg", hashed + "/x20", hashed + "/info.json", hashed + "/%78%320", "/1795288247_3434917671MI.jpg"} {
+		for range 2 { // the second time it may be remembered
+			e.do("GET", path).want(t, 401)
+		}
+	}
+	for range 2 {
+		e.do("GET", sign("GET", hashed+"/x20", hashed, now, time.Minute)).want(t, 200)
+		e.do("GET", sign("GET", "/1795288247_3434917671MI.jpg", "/1795288247_3434917671", now, time.Minute)).want(t, 200)
+		e.do("GET", hashed+"/x20").want(t, 401)
+	}
+}
+
+// TestPathFormRedirects: where viewers are sent to a URL that names the format, it is one of the same form.
+func TestPathFormRedirects(t *testing.T) {
+	e := newEdge(t)
+	e.proxy.Rules, e.proxy.AutoRedirect, e.proxy.ClientHints = allNamespaces(t), true, true
+	e.keep(hashed[1:], cat())
+	for path, want := range map[string]string{
+		"/x20.auto":                      "/x20.webp",
+		"/x20-q70.auto?v=3":              "/x20-q70.webp?v=3",
+		"/x20?allow_webp=true":           "/x20.webp",
+		"/20x10.png?allow_webp=true&v=3": "/20x10.webp?v=3",
+	} {
+		e.do("GET", hashed+path, "Accept", "image/webp").want(t, 302, "Location", hashed+want)
+	}
+	e.do("GET", hashed+"/20x10.auto", "Accept", "image/webp", "DPR", "2").want(t, 302, "Location", hashed+"/40x20.webp")
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"net/netip"
 	"sync/atomic"
 	"time"
 
@@ -139,7 +140,7 @@ func (p *Proxy) admit(ctx *fasthttp.RequestCtx) {
 
 // Serve answers connections of l until Shutdown, which may have come before; it returns nil after that. It is called once.
 func (p *Proxy) Serve(l net.Listener) error {
-	bounded := newListener(l, p.Connections, p.Forwarding.trusts, func() bool { return Strain(p.strain.Load()) >= RefuseConnections })
+	bounded := newListener(l, p.Connections, func(a netip.Addr) bool { return p.Forwarding.trusts(a) || p.Forwarding.hides(a) }, func() bool { return Strain(p.strain.Load()) >= RefuseConnections })
 	p.listener.Store(bounded)
 	if p.stopped.Load() {
 		return bounded.Close()

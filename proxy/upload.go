@@ -200,11 +200,17 @@ func uploadCrop(query *fasthttp.Args) (transform.Crop, error) {
 // maxCrop bounds a crop's numbers, pixels, so that sums of two cannot overflow.
 const maxCrop = 1_000_000
 
-// discardBody reads what little is left of a refused upload, so that its client reads the answer instead of a reset.
+// What is read of a refused upload: a photograph, as long as it comes fast.
+const (
+	mostDiscarded = 16 << 20 // bytes
+	discardTime   = 2 * time.Second
+)
+
+// discardBody reads what is left of a refused upload, so that its client reads the answer instead of a reset: most clients look
+// for an answer when they have sent all, and a connection that is closed before takes the answer with it.
 func (p *Proxy) discardBody(ctx *fasthttp.RequestCtx) {
-	const most = 256 << 10
 	if stream := ctx.RequestBodyStream(); stream != nil {
-		_ = ctx.Conn().SetReadDeadline(time.Now().Add(time.Second))
-		_, _ = io.CopyN(io.Discard, stream, most)
+		_ = ctx.Conn().SetReadDeadline(time.Now().Add(discardTime))
+		_, _ = io.CopyN(io.Discard, stream, mostDiscarded)
 	}
 }

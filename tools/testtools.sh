@@ -10,6 +10,8 @@ command -v nginx >/dev/null || missing+=(nginx-light)
 command -v node >/dev/null || missing+=(nodejs)
 command -v python3 >/dev/null || missing+=(python3)
 command -v php >/dev/null || missing+=(php-cli)
+# A real page uploads with it, and looks at /docs.
+command -v chromium >/dev/null || missing+=(chromium)
 [ ${#missing[@]} -gt 0 ] || exit 0
 command -v apt-get >/dev/null || { echo "tests: ${missing[*]} needed; install with this system's packages" >&2; exit 1; }
 as_root=()

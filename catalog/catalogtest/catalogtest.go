@@ -30,6 +30,9 @@ func Run(t *testing.T, open func(t *testing.T) *catalog.Catalog) {
 	t.Run("records", func(t *testing.T) { testRecords(t, open(t)) })
 	t.Run("pages", func(t *testing.T) { testPages(t, open(t)) })
 	t.Run("text is never SQL", func(t *testing.T) { testText(t, open(t)) })
+	t.Run("changes", func(t *testing.T) { testChanges(t, open(t)) })
+	t.Run("steps", func(t *testing.T) { testSteps(t, open(t)) })
+	t.Run("kept aside", func(t *testing.T) { testAsides(t, open(t)) })
 	t.Run("faults", func(t *testing.T) { testFaults(t, open(t)) })
 }
 

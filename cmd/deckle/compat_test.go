@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"deckle/internal/testimage"
+	"deckle/internal/testserver"
 	"deckle/signature"
 )
 
@@ -78,7 +79,8 @@ func TestImageServer(t *testing.T) {
 		_, _ = w.Write(photo) // whoever asked may be gone
 	}))
 	defer upstream.Close()
-	d := start(t, "--data", t.TempDir(), "--compat", "image-server", "--open-uploads", "--allow-upstream", "127.0.0.0/8")
+	d := start(t, "--data", t.TempDir(), "--compat", "image-server", "--open-uploads",
+		"--allow-upstream", "127.0.0.0/8", "--source-ports", upstream.URL[strings.LastIndexByte(upstream.URL, ':')+1:])
 	img, absent := hashedPath("photos", photo), hashedPath("photos", []byte("absent"))
 	facts := indentedFacts(photo, 80, 60, "image/jpeg")
 	wart4 := "image-server answers 404 to whatever goes wrong (wart 4)"
@@ -229,7 +231,16 @@ func (d *daemon) c2cPost(path string, fields map[string]any) reply {
 
 // TestC2CLife: a picture is uploaded, published, turned and deleted, and is served from its publication to its deletion.
 func TestC2CLife(t *testing.T) {
-	d := start(t, "--data", t.TempDir(), "--compat", "c2c", "--open-uploads", "--c2c-secret", c2cSecret)
+	server := testserver.S3(t)
+	server.SetCredentials(t)
+	for name, args := range map[string][]string{"files": nil, "S3": {"--origin", server.URL(server.Bucket(t))}} {
+		t.Run(name, func(t *testing.T) {
+			testC2CLife(t, start(t, append([]string{"--data", t.TempDir(), "--compat", "c2c", "--open-uploads", "--c2c-secret", c2cSecret}, args...)...))
+		})
+	}
+}
+
+func testC2CLife(t *testing.T, d *daemon) {
 	key := d.c2cUpload(testimage.JPEG(testimage.Photo(80, 60, 3), 85))
 	id := strings.TrimSuffix(key, ".jpg")
 	if got := d.get("/" + key); got.status != 404 {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"log/slog"
+	"math"
 	"strings"
 	"time"
 
@@ -13,6 +14,7 @@ type compatSettings struct {
 	Namespaces  string `help:"Namespaces: first segments below which pictures are named by their bytes, and to which POST /NAME uploads; separated by commas, * for any. Image-server has * unless they are named." placeholder:"NAME,..."`
 	UploadKeys  string `help:"Keys that uploads into namespaces, and those of c2c, may show in place of a signature, as Authorization: Bearer KEY; 16 bytes or more each, separated by commas." placeholder:"KEY,..."`
 	OpenUploads bool   `help:"Let anybody upload into namespaces, and as c2c does, without a key or a signature."`
+	SourcePorts string `default:"80,443" help:"Ports that POST /NAME?source=URL may fetch pictures from, separated by commas." placeholder:"PORT,..."`
 	Compat      string `help:"Other systems whose clients are served, on the edge: image-server, c2c; separated by commas." placeholder:"SYSTEM,..."`
 	C2CSecret   string `name:"c2c-secret" help:"What clients of c2c show to publish, rotate and delete; nobody may without it." placeholder:"SECRET"`
 	C2CSuffixes string `name:"c2c-suffixes" default:"BI=_1500_1500?quality=90;MI=_400_400?quality=90;SI=_200_200?fit=crop&quality=90" help:"What stands behind the keys of c2c, as presets are written: KEYMI.webp."`
@@ -24,6 +26,7 @@ type compatibility struct {
 	secret           string
 	open             bool
 	keys             []string
+	ports            []uint16 // that sources are fetched from
 }
 
 // minUploadKey is the length of the shortest key that is taken, bytes.
@@ -33,6 +36,9 @@ const minUploadKey = 16
 // before.
 func (s *compatSettings) resolve(r *reader, c *configuration) compatibility {
 	compat := compatibility{secret: s.C2CSecret, open: s.OpenUploads, keys: list(s.UploadKeys)}
+	for _, text := range list(s.SourcePorts) {
+		compat.ports = append(compat.ports, uint16(r.number("source-ports", text, 0, math.MaxUint16)))
+	}
 	namespaces := list(s.Namespaces)
 	for _, system := range list(s.Compat) {
 		switch system {

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/alecthomas/kong"
 )
 
 func command(args ...string) (code int, stdout, stderr string) {
@@ -104,12 +106,22 @@ func TestConfigFileFaults(t *testing.T) {
 	}
 }
 
-func TestOriginList(t *testing.T) {
-	s := settings{
-		Origin: "shop=s3://bucket/p?endpoint=http://x&region=y,https://host/pictures", Listen: ":1", AdminListen: "127.0.0.1:1", Data: "d",
-		Memory: "1MiB", Renderers: "1", Queue: "1", Timeout: "1s", RenderTimeout: "1s", RendererMemory: "1GiB", PyramidMemory: "0", MaxAge: "0s", VersionFresh: "1s", VersionStale: "1s",
-		MaxSourceBytes: "1MiB", MaxSourcePixels: "1", MaxSourceSide: "1", MaxOutputSide: "1", TokenLifetime: "1s",
+// defaults are the settings of a command line without any.
+func defaults(t testing.TB) (s settings) {
+	t.Helper()
+	parser, err := kong.New(&s)
+	if err != nil {
+		t.Fatal(err)
 	}
+	if _, err := parser.Parse(nil); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func TestOriginList(t *testing.T) {
+	s := defaults(t)
+	s.Origin = "shop=s3://bucket/p?endpoint=http://x&region=y,https://host/pictures"
 	c, err := s.resolve()
 	if err != nil {
 		t.Fatal(err)
@@ -123,12 +135,14 @@ func TestOriginList(t *testing.T) {
 func FuzzConfig(f *testing.F) {
 	f.Add("256MiB", "s3://b/p?region=x", ":8080")
 	f.Add("-1", "a=b=c,=,", "[::1]:x")
+	standard := defaults(f)
 	f.Fuzz(func(t *testing.T, size, url, address string) {
-		s := settings{
-			Origin: url, Store: url, Redis: url, Database: url, Listen: address, AdminListen: address, Data: "d", Memory: size, Renderers: size,
-			Queue: size, Timeout: size, RenderTimeout: size, RendererMemory: size, PyramidMemory: size, MaxAge: size, VersionFresh: size, VersionStale: size, MaxSourceBytes: size, MaxSourcePixels: size,
-			MaxSourceSide: size, MaxOutputSide: size, TokenLifetime: size, AllowUpstream: address, APIKeys: url,
-		}
+		s := standard
+		s.Origin, s.Store, s.Redis, s.Database, s.APIKeys = url, url, url, url, url
+		s.Listen, s.AdminListen, s.AllowUpstream = address, address, address
+		s.Memory, s.Renderers, s.Queue, s.Timeout, s.RenderTimeout, s.RendererMemory = size, size, size, size, size, size
+		s.PyramidMemory, s.MaxAge, s.VersionFresh, s.VersionStale, s.TokenLifetime = size, size, size, size, size
+		s.MaxSourceBytes, s.MaxSourcePixels, s.MaxSourceSide, s.MaxOutputSide = size, size, size, size
 		if c, err := s.resolve(); err == nil && (c.memory < 1 || c.queue < 1 || c.timeout < 1) {
 			t.Errorf("%q was accepted as %+v", size, c)
 		}

@@ -14,7 +14,7 @@ import (
 // openIntake opens the write path, and has it look after what uploads and changes left over, until the node ends.
 func (n *node) openIntake(sources *origin.Route, records *catalog.Catalog, versions *origin.Versions, messages fleet.Messages) *ingest.Service {
 	c := n.config
-	fetcher := web.NewFetcher(web.Config{Guard: origin.Guard{Allow: c.allowUpstream}, MaxBytes: c.limits.SourceBytes})
+	fetcher := web.NewFetcher(web.Config{Guard: origin.Guard{Allow: c.allowUpstream, Ports: c.compat.ports}, MaxBytes: c.limits.SourceBytes})
 	n.ends.add(fetcher.Close)
 	uploads := ingest.New(ingest.Config{
 		Store: sources, Catalog: records, Engine: n.gate, Limits: c.limits, Versions: &announcer{versions, messages, n.log},

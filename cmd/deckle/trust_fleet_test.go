@@ -23,7 +23,7 @@ func TestTrustFleet(t *testing.T) {
 	f.nodes[0].upload("cat", testimage.JPEG(testimage.Photo(1600, 1200, 1), 85), false)
 	for i, path := range []string{"/cat_300_200.webp", "/cat" + slowSize} {
 		s := f.storm(path, asked, nil)
-		if s.renders != 1 || s.reads != 1 {
+		if s.renders != 1 || s.reads > 1 { // the second storm may find the source in memory
 			t.Errorf("storm %d: %v renders and %v readings of the source, want one of each", i, s.renders, s.reads)
 		}
 		report(t, "C3 storm", "%d requests at once for %s over 3 nodes: %.0f renders, %.0f readings of the source, %d failed; all answered in %s",

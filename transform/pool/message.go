@@ -79,6 +79,7 @@ var kinds = []struct {
 	{"max bytes", transform.ErrMaxBytes},
 	{"malformed", transform.ErrMalformed},
 	{"busy", transform.ErrBusy},
+	{"no variant", transform.ErrNoVariant},
 	{"crashed", transform.ErrCrashed},
 	{"quarantined", transform.ErrQuarantined},
 	{"canceled", context.Canceled},

@@ -8,7 +8,7 @@ import (
 
 // recipe counts changes of this code that give other bytes for the same Spec on purpose. Raising it makes every node render
 // anew what was stored before.
-const recipe = 3
+const recipe = 4
 
 // Generation names everything but Spec and source that decides the bytes of a result: the recipe and the settings, but not
 // the version of libvips, whose upgrades need not empty the caches. It is made of 0-9 and a-z, and short.

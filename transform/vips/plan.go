@@ -158,10 +158,10 @@ func cropArea(c transform.Crop, size image.Point) (image.Rectangle, error) {
 	return area, nil
 }
 
-// fraction returns the pixels of a side that millionths of it cover, rounded, at least one.
+// fraction returns the pixels of a side that millionths of it cover, both ends rounded down as image-server does, at least one.
 func fraction(at, length, side int) (low, high int) {
-	const whole = 1e6
-	low = min(int(math.Round(float64(at)*float64(side)/whole)), side-1)
-	high = int(math.Round(float64(at+length) * float64(side) / whole))
+	const whole = 1_000_000
+	low = min(at*side/whole, side-1)
+	high = (at + length) * side / whole
 	return low, min(max(high, low+1), side)
 }

@@ -90,7 +90,7 @@ func TestCropArea(t *testing.T) {
 		{"clamped", transform.Crop{X: 190, Y: 90, W: 30, H: 40}, image.Rect(190, 90, 200, 100)},
 		{"quarter", fraction(500_000, 0, 500_000, 500_000), image.Rect(100, 0, 200, 50)},
 		{"a millionth is a pixel", fraction(999_999, 999_999, 1, 1), image.Rect(199, 99, 200, 100)},
-		{"rounded", fraction(2_600, 0, 5_000, 1_000_000), image.Rect(1, 0, 2, 100)},
+		{"rounded down", fraction(7_600, 0, 5_000, 1_000_000), image.Rect(1, 0, 2, 100)},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
