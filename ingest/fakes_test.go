@@ -37,8 +37,10 @@ type bench struct {
 	engine   *goEngine
 	versions *versionLog
 	clock    *clock
-	purged   []string
 	purgeErr error
+
+	mu     sync.Mutex // of what Purge notes, which several deletes may call at once
+	purged []string
 }
 
 func newBench(t testing.TB, change ...func(*Config)) *bench {
@@ -90,6 +92,8 @@ func (b *bench) start(change ...func(*Config)) {
 		Store: b.store, Catalog: b.catalog, Engine: b.engine, Versions: b.versions, Now: b.clock.Now,
 		Patience: 50 * time.Millisecond,
 		Purge: func(_ context.Context, id string) error {
+			b.mu.Lock()
+			defer b.mu.Unlock()
 			b.purged = append(b.purged, id)
 			return b.purgeErr
 		},

@@ -194,7 +194,8 @@ func raise(most *atomic.Int64, to time.Duration) {
 // TestTooManyConnections: one client gets as many connections as configured and the rest are closed at once; those that it has
 // go on, and places that come free are given out again.
 func TestTooManyConnections(t *testing.T) {
-	d := start(t, "--data", t.TempDir(), "--max-client-connections", "5", "--max-connections", "8", "--idle-timeout", "60s")
+	// Peers in private networks are counted once it is known which of them are proxies.
+	d := start(t, "--data", t.TempDir(), "--trusted-proxies", "192.0.2.1", "--max-client-connections", "5", "--max-connections", "8", "--idle-timeout", "60s")
 	open := func(from string) (net.Conn, bool) {
 		dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
 		c, err := dialer.Dial("tcp", strings.TrimPrefix(d.edge, "http://"))

@@ -83,7 +83,30 @@ func (s *Server) Stop() {
 }
 
 // Pause freezes the server: the kernel goes on accepting connections for it, and nothing answers on them.
-func (s *Server) Pause() { s.t.Helper(); s.signal(syscall.SIGSTOP) }
+func (s *Server) Pause() {
+	s.t.Helper()
+	s.signal(syscall.SIGSTOP)
+	for begin := time.Now(); !s.frozen(); time.Sleep(time.Millisecond) { // the last thread stops a moment after the signal
+		if time.Since(begin) > startTimeout {
+			s.t.Fatalf("pause %s: it goes on running", s.path)
+		}
+	}
+}
+
+// frozen tells whether every thread of the process is stopped: field 3 of proc_pid_stat(5) is T.
+func (s *Server) frozen() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", s.process.Pid))
+	for _, thread := range threads {
+		text, err := os.ReadFile(thread)
+		_, rest, _ := strings.Cut(string(text), ") ")
+		if err == nil && !strings.HasPrefix(rest, "T") {
+			return false
+		}
+	}
+	return err == nil && len(threads) > 0
+}
 
 // Resume lets a paused server go on, with whatever was sent to it meanwhile.
 func (s *Server) Resume() { s.t.Helper(); s.signal(syscall.SIGCONT) }
