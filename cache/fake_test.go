@@ -28,10 +28,17 @@ var _ cache.Tier = (*fake)(nil)
 
 func newFake() *fake { return &fake{entries: make(map[cache.Key]*cache.Entry)} }
 
+// hook reads one of the hooks, which a test may change meanwhile.
+func (f *fake) hook(at *func(context.Context) error) func(context.Context) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return *at
+}
+
 func (f *fake) Get(ctx context.Context, k cache.Key) (*cache.Entry, error) {
 	f.count(&f.gets)
-	if f.onGet != nil {
-		if err := f.onGet(ctx); err != nil {
+	if on := f.hook(&f.onGet); on != nil {
+		if err := on(ctx); err != nil {
 			return nil, err
 		}
 	}
@@ -46,8 +53,8 @@ func (f *fake) Get(ctx context.Context, k cache.Key) (*cache.Entry, error) {
 
 func (f *fake) Set(ctx context.Context, k cache.Key, e *cache.Entry) error {
 	f.count(&f.sets)
-	if f.onSet != nil {
-		if err := f.onSet(ctx); err != nil {
+	if on := f.hook(&f.onSet); on != nil {
+		if err := on(ctx); err != nil {
 			return err
 		}
 	}
@@ -59,8 +66,8 @@ func (f *fake) Set(ctx context.Context, k cache.Key, e *cache.Entry) error {
 
 func (f *fake) Purge(ctx context.Context, source string) error {
 	f.count(&f.purge)
-	if f.onPurge != nil {
-		if err := f.onPurge(ctx); err != nil {
+	if on := f.hook(&f.onPurge); on != nil {
+		if err := on(ctx); err != nil {
 			return err
 		}
 	}
