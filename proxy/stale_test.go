@@ -65,7 +65,7 @@ func TestLastKnown(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer tier.Close()
+	t.Cleanup(tier.Close) // after what writes to it
 	store := &moody{says: map[string]error{"cat": nil, "dog": nil}}
 	first, known := began(t, store, tier)
 	want, err := first.Stat(t.Context(), "cat")
@@ -122,7 +122,7 @@ func TestLastKnownIsOld(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer tier.Close()
+	t.Cleanup(tier.Close) // after what writes to it
 	record := `{"version":"v","size":1,"modified":"2001-09-09T01:46:40Z","at":"%s"}`
 	for name, test := range map[string]struct {
 		body string
