@@ -48,7 +48,7 @@ func (in intent) announce(r catalog.Record) []catalog.Event {
 	if in.Event == "" {
 		return announceUpload(r)
 	}
-	return []catalog.Event{kept(event.OfSource(in.Event, r.Updated, sourceOf(r)))}
+	return []catalog.Event{Kept(event.OfSource(in.Event, r.Updated, sourceOf(r)))}
 }
 
 // uses says which grant a put uses, nil for none.

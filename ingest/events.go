@@ -11,7 +11,7 @@ func announceUpload(r catalog.Record) []catalog.Event {
 	if r.Updated.After(r.Created) {
 		kind = event.Replaced
 	}
-	return []catalog.Event{kept(event.OfSource(kind, r.Updated, sourceOf(r)))}
+	return []catalog.Event{Kept(event.OfSource(kind, r.Updated, sourceOf(r)))}
 }
 
 // sourceOf says of a record what events say.
@@ -25,7 +25,7 @@ func sourceOf(r catalog.Record) event.Source {
 	return s
 }
 
-// kept spells an event as the outbox keeps it.
-func kept(e event.Event) catalog.Event {
+// Kept spells an event as the outbox keeps it.
+func Kept(e event.Event) catalog.Event {
 	return catalog.Event{ID: e.ID, Kind: string(e.Kind), Source: e.Source, Time: e.Time, Data: e.Data}
 }

@@ -198,7 +198,7 @@ func (s *Service) runOutput(j *job, i int, name, version string) {
 
 // tell puts an event that belongs to no change of a record into the outbox.
 func (s *Service) tell(e event.Event) {
-	if err := s.config.Catalog.Append(context.WithoutCancel(s.jobs.ctx), kept(e)); err != nil {
+	if err := s.config.Catalog.Append(context.WithoutCancel(s.jobs.ctx), Kept(e)); err != nil {
 		s.config.Log.Warn("an event was lost", slog.String("event", string(e.Kind)), slog.String("id", e.Source), slog.Any("error", err))
 	}
 }

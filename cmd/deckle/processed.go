@@ -13,6 +13,7 @@ import (
 
 	"deckle/catalog"
 	"deckle/event"
+	"deckle/ingest"
 	"deckle/proxy"
 )
 
@@ -113,9 +114,9 @@ func (s *notices) run(ctx context.Context) {
 }
 
 func (s *notices) write(first event.Event) {
-	batch := []catalog.Event{keptEvent(first)}
+	batch := []catalog.Event{ingest.Kept(first)}
 	for len(batch) < min(noticeBatch, len(s.queue)+1) {
-		batch = append(batch, keptEvent(<-s.queue)) // nobody else receives
+		batch = append(batch, ingest.Kept(<-s.queue)) // nobody else receives
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), noticeTimeout)
 	defer cancel()
@@ -123,9 +124,4 @@ func (s *notices) write(first event.Event) {
 		s.dropped.Add(uint64(len(batch)))
 		s.log.Warn("events of renders were dropped", slog.Int("events", len(batch)), slog.Any("cause", err))
 	}
-}
-
-// keptEvent spells an event as the records keep it.
-func keptEvent(e event.Event) catalog.Event {
-	return catalog.Event{ID: e.ID, Kind: string(e.Kind), Source: e.Source, Time: e.Time, Data: e.Data}
 }

@@ -59,7 +59,7 @@ func FuzzDecode(f *testing.F) {
 		}
 		fields, err := encode(first, firstAsk)
 		if err != nil {
-			t.Skip("longer when spelled out") // escapes may take it over the bound
+			return // escapes may take it over the bound when it is spelled out
 		}
 		second, secondAsk, err := decode(fields)
 		if err != nil {

@@ -61,6 +61,9 @@ type interest struct {
 	refused bool                 // keeping did not work, and is not tried again
 }
 
+// serves tells whether what is kept holds a level, or a finer one.
+func (in *interest) serves(level int) bool { return in.kept != nil && in.kept.first <= level }
+
 // errand is one rendering, from before it has a slot to its end.
 type errand struct {
 	source sourceKey
@@ -85,7 +88,7 @@ type levels struct {
 
 func newPyramids(most int64, idle time.Duration) *pyramids {
 	y := &pyramids{most: most, idle: idle, seed: maphash.MakeSeed(), now: time.Now}
-	sources, err := lru.NewLRU(maxInterests, func(_ sourceKey, in *interest) { y.drop(in) })
+	sources, err := lru.NewLRU(maxInterests, func(_ sourceKey, in *interest) { y.unlist(in) })
 	if err != nil {
 		panic(err) // the size is a positive constant
 	}
@@ -129,7 +132,7 @@ func (y *pyramids) ready(e *errand) bool {
 	y.mu.Lock()
 	defer y.mu.Unlock()
 	in, ok := y.sources.Peek(e.source)
-	return ok && in.kept != nil && in.kept.first <= e.level
+	return ok && in.serves(e.level)
 }
 
 // await waits, before an errand takes a slot, for levels that another rendering is keeping: be they too coarse, this one keeps
@@ -138,7 +141,7 @@ func (y *pyramids) await(ctx context.Context, e *errand) error {
 	for {
 		y.mu.Lock()
 		var under *raising
-		if in, ok := y.sources.Peek(e.source); ok && (in.kept == nil || in.kept.first > e.level) {
+		if in, ok := y.sources.Peek(e.source); ok && !in.serves(e.level) {
 			under = in.raising
 		}
 		y.mu.Unlock()
@@ -168,7 +171,7 @@ func (y *pyramids) choose(e *errand) (c choice, busy bool) {
 	if !ok || y.closed {
 		return choice{}, false
 	}
-	if in.kept != nil && in.kept.first <= e.level {
+	if in.serves(e.level) {
 		in.kept.users++
 		in.kept.used = y.now()
 		y.used++
@@ -219,7 +222,7 @@ func (y *pyramids) finish(e *errand, r *raising, size int, givenUp bool) {
 	defer y.mu.Unlock()
 	defer close(r.done)
 	in, ok := y.sources.Get(e.source)
-	if ok {
+	if ok && in.raising == r { // the source may have been forgotten meanwhile, and come again
 		in.raising = nil
 		in.refused = in.refused || size == 0 && !givenUp
 	}
@@ -285,9 +288,6 @@ func (y *pyramids) unlist(in *interest) {
 	y.bytes -= int64(k.size)
 	k.closeUnused()
 }
-
-// drop is told of a source that is forgotten, with mu held.
-func (y *pyramids) drop(in *interest) { y.unlist(in) }
 
 // closeUnused gives the memory back when nobody can get at it any more, with the mutex held. A child that has mapped it keeps
 // its mapping.
