@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -55,13 +56,15 @@ https://img.example.com/missing_40_30.webp
 // TestWarmWaits: a server that has no room says so, and gets its time.
 func TestWarmWaits(t *testing.T) {
 	d := start(t, "--data", t.TempDir(), "--renderers", "1", "--queue", "1", "--client-budget", "off")
-	d.upload("cat", photo(), false)
+	const pictures = 6
 	var list strings.Builder
-	for i := range 3 {
-		fmt.Fprintf(&list, "/cat_%d_0.webp\n", 200+i)
+	for i := range pictures {
+		// Each of a source of its own: sizes of one source wait for its decoding, and are not refused meanwhile.
+		d.upload(fmt.Sprintf("cat%d", i), photo(), false)
+		fmt.Fprintf(&list, "/cat%d_200_0.webp\n", i)
 	}
-	out, errs, code := execute(t, list.String(), "warm", "-", "--edge", d.edge, "--concurrency", "3")
-	if code != exitOK || !strings.Contains(out, "3 rendered, 0 already there, 0 failed") {
+	out, errs, code := execute(t, list.String(), "warm", "-", "--edge", d.edge, "--concurrency", strconv.Itoa(pictures))
+	if code != exitOK || !strings.Contains(out, fmt.Sprintf("%d rendered, 0 already there, 0 failed", pictures)) {
 		t.Errorf("exit code %d\n%s%s", code, out, errs)
 	}
 	if n := d.metric("deckle_requests_total", `status="503"`); n == 0 {
