@@ -129,7 +129,7 @@ func (k *keeper) Job(id string) (ingest.Job, error) {
 func (k *keeper) Record(_ context.Context, id string) (catalog.Record, error) {
 	switch id {
 	case "shop/cat":
-		return catalog.Record{ID: id, Version: "v1", Format: "jpeg", Metadata: `{"a": 1}`}, nil
+		return catalog.Record{ID: id, Version: "v1", Format: "jpeg", Data: `{"a": 1}`}, nil
 	case "away":
 		return catalog.Record{}, catalog.ErrUnavailable
 	}
@@ -194,7 +194,7 @@ func TestOperations(t *testing.T) {
 		{"process nothing", "POST", "/process", `{"id": "cat", "outputs": []}`, 400, `"field":"outputs"`, nil},
 		{"job", "GET", "/jobs/j1", "", 200, `"done":true`, nil},
 		{"unknown job", "GET", "/jobs/j2", "", 404, "", nil},
-		{"known", "GET", "/sources/shop/cat", "", 200, `"metadata":{"a":1}`, nil},
+		{"known", "GET", "/sources/shop/cat", "", 200, `"data":{"a":1}`, nil},
 		{"known and waiting", "GET", "/sources/shop/cat", "", 200, `"incoming":{"id":"shop/cat","version":"v2"`, nil},
 		{"known and deleted", "GET", "/sources/old", "", 200, `"deleted":{`, nil},
 		{"unknown", "GET", "/sources/nothing", "", 404, `"field":"id"`, nil},

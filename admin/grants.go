@@ -32,7 +32,7 @@ type EdgeURLs struct {
 // The bounds of a grants request.
 const (
 	maxGrants        = 1000
-	maxGrantsRequest = 16 << 20 // bytes: a policy may hold 8 KiB of metadata
+	maxGrantsRequest = 16 << 20 // bytes: a policy may hold 8 KiB of data
 )
 
 type grantsRequest struct {
@@ -57,7 +57,7 @@ type policyRequest struct {
 	KeepMetadata bool           `json:"keep_metadata,omitempty" doc:"Keep EXIF, XMP and comments, which may tell where a picture was taken."`
 	Whole        bool           `json:"whole,omitempty" doc:"Decode the upload to its end, and refuse what is broken or truncated."`
 	Outputs      []string       `json:"outputs,omitempty" maxItems:"32" example:"[\"300x300.webp\"]" doc:"Variants that are rendered as soon as the source is published."`
-	Metadata     map[string]any `json:"metadata,omitempty" doc:"A JSON object of at most 8 KiB, kept with the record."`
+	Data         map[string]any `json:"data,omitempty" doc:"A JSON object of at most 8 KiB, kept with the record."`
 	Name         string         `json:"name,omitempty" maxLength:"256" doc:"For people."`
 	Tags         []string       `json:"tags,omitempty" maxItems:"32"`
 }
@@ -144,8 +144,8 @@ func (p *policyRequest) policy() (ingest.Policy, *problem) {
 		}
 		policy.Formats = append(policy.Formats, f)
 	}
-	if p.Metadata != nil {
-		policy.Metadata, _ = json.Marshal(p.Metadata) // it was JSON
+	if p.Data != nil {
+		policy.Data, _ = json.Marshal(p.Data) // it was JSON
 	}
 	return policy, nil
 }

@@ -28,13 +28,13 @@ func TestGrants(t *testing.T) {
 	status, said, _ := grants(t, a, `{"grants": [
 		{"id": "shop/cat.jpg", "replace": true, "policy": {
 			"max_bytes": 1000, "max_pixels": 2000, "formats": ["jpeg", "png"], "ttl": 60, "crop": {"x": 1, "y": 2, "width": 3, "height": 4},
-			"private": true, "publish": "later", "keep_metadata": true, "whole": true, "outputs": ["1x1.webp"], "metadata": {"a": [1]}, "name": "Tom", "tags": ["x"]}},
+			"private": true, "publish": "later", "keep_metadata": true, "whole": true, "outputs": ["1x1.webp"], "data": {"a": [1]}, "name": "Tom", "tags": ["x"]}},
 		{"id": "held"}, {"id": "plain"}]}`)
 	want := []ingest.GrantRequest{
 		{ID: "shop/cat.jpg", Replace: true, Policy: ingest.Policy{
 			MaxBytes: 1000, MaxPixels: 2000, Formats: []transform.Format{transform.JPEG, transform.PNG}, TTL: time.Minute,
 			Crop: transform.Crop{X: 1, Y: 2, W: 3, H: 4}, Private: true, Later: true, Replace: true, KeepMetadata: true, Whole: true,
-			Outputs: []string{"1x1.webp"}, Metadata: json.RawMessage(`{"a":[1]}`), Name: "Tom", Tags: []string{"x"},
+			Outputs: []string{"1x1.webp"}, Data: json.RawMessage(`{"a":[1]}`), Name: "Tom", Tags: []string{"x"},
 		}},
 		{ID: "held"}, {ID: "plain"},
 	}
@@ -114,7 +114,7 @@ func TestGrantsRefused(t *testing.T) {
 		{"unknown format", `{"grants": [{}, {"policy": {"formats": ["jpeg", "exe"]}}]}`, 400, "grants[1].policy.formats[1]"},
 		{"bytes below nothing", `{"grants": [{"policy": {"max_bytes": -1}}]}`, 400, "grants[0].policy.max_bytes"},
 		{"half a crop", `{"grants": [{"policy": {"crop": {"x": 1, "y": 1, "width": 5}}}]}`, 400, "grants[0].policy.crop.height"},
-		{"metadata of another type", `{"grants": [{"policy": {"metadata": [1]}}]}`, 400, "grants[0].policy.metadata"},
+		{"data of another type", `{"grants": [{"policy": {"data": [1]}}]}`, 400, "grants[0].policy.data"},
 		{"publish never", `{"grants": [{"policy": {"publish": "never"}}]}`, 400, "grants[0].policy.publish"},
 		{"no end", `{"grants": [{"policy": {"ttl": 0}}]}`, 400, "grants[0].policy.ttl"},
 		{"one that is held", `{"grants": [{"id": "held"}]}`, 403, ""},
@@ -135,7 +135,7 @@ func TestGrantsRefused(t *testing.T) {
 
 func FuzzGrants(f *testing.F) {
 	f.Add(`{"grants": [{"id": "shop/cat", "policy": {"ttl": 60, "formats": ["jpeg"]}}]}`)
-	f.Add(`{"grants": [{"policy": {"metadata": {"a": 1e999}, "crop": {"x": 1}}}]}`)
+	f.Add(`{"grants": [{"policy": {"data": {"a": 1e999}, "crop": {"x": 1}}}]}`)
 	f.Fuzz(func(t *testing.T, body string) {
 		k, a := newKeeper(t)
 		got := call(a.Handler(), "POST", "/grants", body)

@@ -47,7 +47,7 @@ const (
 	maxSources     = 1000
 	sourcesAtOnce  = 8
 	sourcePage     = 100
-	sourcesRequest = 16 << 20 // bytes: each may come with 8 KiB of metadata
+	sourcesRequest = 16 << 20 // bytes: each may come with 8 KiB of data
 )
 
 // sourcePath is the path of one source.
@@ -95,13 +95,13 @@ type publishRequest struct {
 }
 
 type publishOne struct {
-	ID       string         `json:"id" example:"shop/cat"`
-	SHA256   string         `json:"sha256,omitempty" pattern:"^[0-9a-f]{64}$" doc:"Publish these bytes only, lower-case hexadecimal."`
-	MD5      string         `json:"md5,omitempty" pattern:"^[0-9a-f]{32}$" doc:"Likewise."`
-	Name     string         `json:"name,omitempty" maxLength:"256"`
-	Tags     []string       `json:"tags,omitempty" maxItems:"32"`
-	Private  bool           `json:"private,omitempty"`
-	Metadata map[string]any `json:"metadata,omitempty"`
+	ID      string         `json:"id" example:"shop/cat"`
+	SHA256  string         `json:"sha256,omitempty" pattern:"^[0-9a-f]{64}$" doc:"Publish these bytes only, lower-case hexadecimal."`
+	MD5     string         `json:"md5,omitempty" pattern:"^[0-9a-f]{32}$" doc:"Likewise."`
+	Name    string         `json:"name,omitempty" maxLength:"256"`
+	Tags    []string       `json:"tags,omitempty" maxItems:"32"`
+	Private bool           `json:"private,omitempty"`
+	Data    map[string]any `json:"data,omitempty"`
 }
 
 // publish answers POST /publish.
@@ -110,8 +110,8 @@ func (a *Admin) publish(ctx context.Context, asked *struct{ Body publishRequest 
 	return a.each(ctx, "publish", len(list), "sources", "id", func(i int) string { return list[i].ID }, func(ctx context.Context, i int) (ingest.Receipt, error) {
 		one := list[i]
 		want := ingest.PublishCheck{SHA256: one.SHA256, MD5: one.MD5, Name: one.Name, Tags: one.Tags, Private: one.Private}
-		if one.Metadata != nil {
-			want.Metadata, _ = json.Marshal(one.Metadata) // it was JSON
+		if one.Data != nil {
+			want.Data, _ = json.Marshal(one.Data) // it was JSON
 		}
 		return a.Sources.Publish(ctx, one.ID, want)
 	})
@@ -163,13 +163,13 @@ func settleEach(body resultsAnswer) (*said[resultsAnswer], error) {
 // recordAnswer is a record as clients read it.
 type recordAnswer struct {
 	SourceReceipt
-	Created  time.Time      `json:"created"`
-	Updated  time.Time      `json:"updated"`
-	Name     string         `json:"name,omitempty"`
-	Tags     []string       `json:"tags,omitempty"`
-	Private  bool           `json:"private,omitempty"`
-	Metadata map[string]any `json:"metadata,omitempty"`
-	Expires  time.Time      `json:"expires,omitzero" doc:"When it is removed for good, if nothing is done."`
+	Created time.Time      `json:"created"`
+	Updated time.Time      `json:"updated"`
+	Name    string         `json:"name,omitempty"`
+	Tags    []string       `json:"tags,omitempty"`
+	Private bool           `json:"private,omitempty"`
+	Data    map[string]any `json:"data,omitempty"`
+	Expires time.Time      `json:"expires,omitzero" doc:"When it is removed for good, if nothing is done."`
 }
 
 func recordOf(r catalog.Record, expires time.Time) *recordAnswer {
@@ -180,8 +180,8 @@ func recordOf(r catalog.Record, expires time.Time) *recordAnswer {
 		},
 		Created: r.Created, Updated: r.Updated, Name: r.Name, Tags: r.Tags, Private: r.Private, Expires: expires,
 	}
-	if r.Metadata != "" {
-		_ = json.Unmarshal([]byte(r.Metadata), &answer.Metadata) // it was an object when it came
+	if r.Data != "" {
+		_ = json.Unmarshal([]byte(r.Data), &answer.Data) // it was an object when it came
 	}
 	return answer
 }

@@ -25,11 +25,11 @@ type Record struct {
 	Name        string   `json:",omitempty"` // for people
 	Tags        []string `json:",omitempty"`
 	Private     bool     `json:",omitempty"`
-	Metadata    string   `json:",omitempty"` // a JSON object, or empty
+	Data        string   `json:"Metadata,omitempty"` // a JSON object, or empty
 }
 
 const recordColumns = `id, version, sha256, bytes, format, width, height, created, updated,
-	md5, placeholder, name, tags, private, metadata`
+	md5, placeholder, name, tags, private, data`
 
 // Record returns the record of id, or ErrNotFound.
 func (c *Catalog) Record(ctx context.Context, id string) (r Record, err error) {
@@ -76,7 +76,7 @@ func scanRecord(row interface{ Scan(...any) error }) (Record, error) {
 		tags             string
 	)
 	err := row.Scan(&r.ID, &r.Version, &r.SHA256, &r.Bytes, &r.Format, &r.Width, &r.Height, &created, &updated,
-		&r.MD5, &r.Placeholder, &r.Name, &tags, &r.Private, &r.Metadata)
+		&r.MD5, &r.Placeholder, &r.Name, &tags, &r.Private, &r.Data)
 	if err == nil && tags != "" {
 		err = json.Unmarshal([]byte(tags), &r.Tags)
 	}
@@ -94,7 +94,7 @@ const overwrite = `DO UPDATE SET version = excluded.version, sha256 = excluded.s
 	md5 = excluded.md5, placeholder = excluded.placeholder, private = records.private OR excluded.private,
 	name = CASE WHEN excluded.name = '' THEN records.name ELSE excluded.name END,
 	tags = CASE WHEN excluded.tags = '' THEN records.tags ELSE excluded.tags END,
-	metadata = CASE WHEN excluded.metadata = '' THEN records.metadata ELSE excluded.metadata END`
+	data = CASE WHEN excluded.data = '' THEN records.data ELSE excluded.data END`
 
 // put writes r, with Updated as the time, and as Created where it has none, and returns it as it now stands. A record that is
 // there is replaced and keeps its Created, or is ErrExists when replace is false.
@@ -117,7 +117,7 @@ func put(ctx context.Context, tx *sql.Tx, r Record, replace bool) (Record, error
 	stored, err := scanRecord(tx.QueryRowContext(ctx, `INSERT INTO records (`+recordColumns+`)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) ON CONFLICT (id) `+onConflict+` RETURNING `+recordColumns,
 		r.ID, r.Version, r.SHA256, r.Bytes, r.Format, r.Width, r.Height, millis(r.Created), millis(r.Updated),
-		r.MD5, r.Placeholder, r.Name, tags, r.Private, r.Metadata))
+		r.MD5, r.Placeholder, r.Name, tags, r.Private, r.Data))
 	if errors.Is(err, sql.ErrNoRows) {
 		return Record{}, ErrExists
 	}

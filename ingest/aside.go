@@ -75,12 +75,12 @@ func (s *Service) keepIncoming(ctx context.Context, change *catalog.Change, in i
 
 // PublishCheck is what a publisher expects and adds. Empty fields expect and add nothing.
 type PublishCheck struct {
-	SHA256   string // lower-case hexadecimal; ErrHash when the upload has another
-	MD5      string // likewise
-	Name     string
-	Tags     []string
-	Private  bool
-	Metadata json.RawMessage
+	SHA256  string // lower-case hexadecimal; ErrHash when the upload has another
+	MD5     string // likewise
+	Name    string
+	Tags    []string
+	Private bool
+	Data    json.RawMessage
 }
 
 func (want PublishCheck) check(r catalog.Record) error {
@@ -101,8 +101,8 @@ func (want PublishCheck) add(r catalog.Record) catalog.Record {
 	if len(want.Tags) > 0 {
 		r.Tags = want.Tags
 	}
-	if len(want.Metadata) > 0 {
-		r.Metadata = string(want.Metadata)
+	if len(want.Data) > 0 {
+		r.Data = string(want.Data)
 	}
 	r.Private = r.Private || want.Private
 	return r
@@ -112,7 +112,7 @@ func (want PublishCheck) add(r catalog.Record) catalog.Record {
 // source that is published already is answered with its receipt, as it stands. ErrNotFound when there is neither; ErrHash;
 // ErrExists when the upload was not allowed to replace the source that has the id by now; ErrPolicy.
 func (s *Service) Publish(ctx context.Context, id string, want PublishCheck) (Receipt, error) {
-	if err := errors.Join(checkMetadata(want.Metadata), checkLabels(want.Name, want.Tags)); err != nil {
+	if err := errors.Join(checkData(want.Data), checkLabels(want.Name, want.Tags)); err != nil {
 		return Receipt{}, err
 	}
 	r, outputs, err := s.takeOut(ctx, catalog.Incoming, id, want, event.Published)

@@ -86,7 +86,7 @@ func TestGrants(t *testing.T) {
 	b.mustSend("taken", b.token("taken", false), photo(1))
 	results, err := b.Grants(t.Context(), []GrantRequest{
 		{ID: "cat"}, {}, {}, {ID: "taken"}, {ID: "taken", Policy: Policy{Replace: true}}, {ID: "../x"}, {ID: "cat"},
-		{ID: "dog", Policy: Policy{TTL: 25 * time.Hour}}, {ID: "dog", Policy: Policy{Metadata: json.RawMessage(`[1]`)}},
+		{ID: "dog", Policy: Policy{TTL: 25 * time.Hour}}, {ID: "dog", Policy: Policy{Data: json.RawMessage(`[1]`)}},
 		{ID: "dog", Policy: Policy{TTL: time.Hour}},
 	})
 	if err != nil {
@@ -141,11 +141,11 @@ func TestPolicy(t *testing.T) {
 	t.Run("crop and labels", func(t *testing.T) {
 		b := newBench(t)
 		policy := Policy{
-			Crop: transform.Crop{W: 10, H: 20}, Private: true, Name: "Cat", Tags: []string{"a", "b"}, Metadata: json.RawMessage(`{"n":1}`),
+			Crop: transform.Crop{W: 10, H: 20}, Private: true, Name: "Cat", Tags: []string{"a", "b"}, Data: json.RawMessage(`{"n":1}`),
 		}
 		got := b.mustSend("cat", b.grant("cat", policy), body)
 		r, err := b.catalog.Record(t.Context(), "cat")
-		if err != nil || got.Width != 10 || got.Height != 20 || !r.Private || r.Name != "Cat" || len(r.Tags) != 2 || r.Metadata != `{"n":1}` {
+		if err != nil || got.Width != 10 || got.Height != 20 || !r.Private || r.Name != "Cat" || len(r.Tags) != 2 || r.Data != `{"n":1}` {
 			t.Errorf("receipt %+v, record %+v, error %v", got, r, err)
 		}
 	})

@@ -11,11 +11,11 @@ import (
 
 // The bounds of what a policy may hold.
 const (
-	maxMetadata = 8 << 10 // bytes of JSON
-	maxOutputs  = 32
-	maxOutput   = 128 // bytes of one output's name
-	maxTags     = 32
-	maxText     = 256 // bytes of a name or a tag
+	maxData    = 8 << 10 // bytes of JSON
+	maxOutputs = 32
+	maxOutput  = 128 // bytes of one output's name
+	maxTags    = 32
+	maxText    = 256 // bytes of a name or a tag
 )
 
 // Policy says what a grant lets in and what becomes of it. The zero value is what POST /token gives: anything within the
@@ -33,11 +33,11 @@ type Policy struct {
 	// JPEG, PNG, WebP and GIF, if the service is configured to do so; colour profile and orientation stay.
 	KeepMetadata bool `json:"keep_metadata,omitempty"`
 	// Whole has the file looked at to its end and decoded, as Config.Decode does for every upload.
-	Whole    bool            `json:"whole,omitempty"`
-	Outputs  []string        `json:"outputs,omitempty"`  // variants rendered as soon as it is published: "300x300.webp"
-	Metadata json.RawMessage `json:"metadata,omitempty"` // a JSON object of at most 8 KiB, kept with the record
-	Name     string          `json:"name,omitempty"`     // for people, at most 256 bytes
-	Tags     []string        `json:"tags,omitempty"`     // at most 32, of at most 256 bytes each
+	Whole   bool            `json:"whole,omitempty"`
+	Outputs []string        `json:"outputs,omitempty"`  // variants rendered as soon as it is published: "300x300.webp"
+	Data    json.RawMessage `json:"metadata,omitempty"` // a JSON object of at most 8 KiB, kept with the record
+	Name    string          `json:"name,omitempty"`     // for people, at most 256 bytes
+	Tags    []string        `json:"tags,omitempty"`     // at most 32, of at most 256 bytes each
 	// TTL is how long the token is good: 0 for the service's own, at most Config.MaxTTL.
 	TTL time.Duration `json:"ttl,omitempty"`
 }
@@ -59,19 +59,19 @@ func (p Policy) check(maxTTL time.Duration) error {
 	case p.Crop != (transform.Crop{}) && (p.Crop.X < 0 || p.Crop.Y < 0 || p.Crop.W < 1 || p.Crop.H < 1):
 		return bad("a crop has a corner within the picture and sides of at least 1")
 	}
-	if err := checkMetadata(p.Metadata); err != nil {
+	if err := checkData(p.Data); err != nil {
 		return err
 	}
 	return checkLabels(p.Name, p.Tags)
 }
 
-func checkMetadata(metadata json.RawMessage) error {
-	if len(metadata) == 0 {
+func checkData(data json.RawMessage) error {
+	if len(data) == 0 {
 		return nil
 	}
 	var object map[string]json.RawMessage
-	if len(metadata) > maxMetadata || json.Unmarshal(metadata, &object) != nil || object == nil {
-		return fmt.Errorf("%w: metadata is a JSON object of at most %d bytes", ErrPolicy, maxMetadata)
+	if len(data) > maxData || json.Unmarshal(data, &object) != nil || object == nil {
+		return fmt.Errorf("%w: data is a JSON object of at most %d bytes", ErrPolicy, maxData)
 	}
 	return nil
 }

@@ -183,7 +183,7 @@ func (s *Service) keep(ctx context.Context, g catalog.Grant, policy Policy, in i
 
 // describe adds what the policy says of the source to its record.
 func (p Policy) describe(r catalog.Record) catalog.Record {
-	r.Private, r.Metadata, r.Name, r.Tags = p.Private, string(p.Metadata), p.Name, p.Tags
+	r.Private, r.Data, r.Name, r.Tags = p.Private, string(p.Data), p.Name, p.Tags
 	return r
 }
 

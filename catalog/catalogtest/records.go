@@ -47,7 +47,7 @@ func testRecords(t *testing.T, c *catalog.Catalog) {
 
 	want = catalog.Record{
 		ID: "cat", Version: "v2", SHA256: "other", Bytes: 7, Format: "png", Width: 1, Height: 2,
-		MD5: "md5", Placeholder: "thumb", Name: "Cat", Tags: []string{"a", "b"}, Private: true, Metadata: `{"n":1}`,
+		MD5: "md5", Placeholder: "thumb", Name: "Cat", Tags: []string{"a", "b"}, Private: true, Data: `{"n":1}`,
 		Created: want.Created, Updated: epoch.Add(time.Hour),
 	}
 	check(upload(t, c, want, true))
@@ -55,7 +55,7 @@ func testRecords(t *testing.T, c *catalog.Catalog) {
 	// What people said of it stays, and it stays private.
 	next := record("cat", "v3", epoch.Add(2*time.Hour))
 	want = next
-	want.Created, want.Name, want.Tags, want.Private, want.Metadata = first.Updated, "Cat", []string{"a", "b"}, true, `{"n":1}`
+	want.Created, want.Name, want.Tags, want.Private, want.Data = first.Updated, "Cat", []string{"a", "b"}, true, `{"n":1}`
 	check(upload(t, c, next, true))
 }
 

@@ -135,7 +135,7 @@ func TestLifecycle(t *testing.T) {
 				}
 			}
 
-			given := d.grants(`{"grants": [{"id": "shop/cat", "policy": {"publish": "later", "whole": true, "name": "Tom", "metadata": {"a": 1}}},
+			given := d.grants(`{"grants": [{"id": "shop/cat", "policy": {"publish": "later", "whole": true, "name": "Tom", "data": {"a": 1}}},
 				{"policy": {"max_bytes": 100}}, {"id": "shop/cat"}, {"id": "shop/dog", "policy": {"formats": ["png"], "outputs": ["90x60.webp"]}}]}`, 207)
 			if len(given) != 4 || given[1].ID == "" || given[2].Problem == nil || given[2].Problem.Status != 403 {
 				t.Fatalf("grants %+v", given)
@@ -170,7 +170,7 @@ func TestLifecycle(t *testing.T) {
 			d.operate("POST", "/publish", publish, 200)
 			d.operate("POST", "/publish", publish, 200)
 			shape("/shop/cat_300_200.webp", 300, 200)
-			if known := string(d.operate("GET", "/sources/shop%2Fcat", "", 200).body); !strings.Contains(known, `"name":"Tom"`) || !strings.Contains(known, `"tags":["pets"]`) || !strings.Contains(known, `"metadata":{"a":1}`) {
+			if known := string(d.operate("GET", "/sources/shop%2Fcat", "", 200).body); !strings.Contains(known, `"name":"Tom"`) || !strings.Contains(known, `"tags":["pets"]`) || !strings.Contains(known, `"data":{"a":1}`) {
 				t.Errorf("known: %s", known)
 			}
 			d.operate("POST", "/unpublish", `{"ids": ["shop/cat"]}`, 200)
