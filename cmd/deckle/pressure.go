@@ -89,8 +89,8 @@ func (p *pressure) look() {
 		p.part = part
 	}
 	if now != p.last {
-		p.log.Warn("memory", slog.Int("percent", int(math.Round(full))), slog.String("now", now.String()))
 		p.level(now)
+		p.log.Warn("memory", slog.Int("percent", int(math.Round(full))), slog.String("now", now.String()))
 		p.last = now
 	}
 }
