@@ -161,7 +161,7 @@ func TestRendererKilled(t *testing.T) {
 // TestRenderDeadline: a render that takes too long is answered in time and its renderer is gone. Work that is large is not held
 // against the source.
 func TestRenderDeadline(t *testing.T) {
-	const timeout, grace = 400 * time.Millisecond, 500 * time.Millisecond
+	const timeout, grace = 900 * time.Millisecond, 500 * time.Millisecond
 	d := start(t, "--data", t.TempDir(), "--renderers", "1", "--render-timeout", timeout.String())
 	d.upload("cat", photo(), false)
 	for i, path := range []string{"/cat" + slow, "/cat_3999_3000.avif"} {

@@ -167,7 +167,7 @@ func TestQuarantine(t *testing.T) {
 
 // TestLargeWorkIsNoStrike: running out of time with work that is known to be large is not held against the source.
 func TestLargeWorkIsNoStrike(t *testing.T) {
-	p := scriptedPool(t, func(c *Config) { c.StillTimeout = 50 * time.Millisecond })
+	p := scriptedPool(t, func(c *Config) { c.StillTimeout = 300 * time.Millisecond }) // a new child has to be there within it, too
 	source := fresh()
 	for range strikesOut + 1 {
 		// The script is the width; the format is what makes the work large for the time there is.
