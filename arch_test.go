@@ -24,15 +24,19 @@ const (
 // What is not listed is forbidden.
 var mayImport = map[string][]string{
 	"proxy":               {"cache", "origin", "transform", "fleet", "signature", "ingest"},
-	"admin":               {"proxy", "ingest", "catalog", "cache", "origin", "transform", "fleet", "signature", "event"},
-	"ingest":              {"origin", "transform", "cache", "catalog", "fleet", "event", "signature"},
+	"admin":               {"proxy", "ingest", "catalog", "cache", "origin", "transform", "fleet", "signature", "event", "auth", "filter"},
+	"ingest":              {"origin", "transform", "cache", "catalog", "fleet", "event", "signature", "label"},
 	"bench":               {"internal/testimage"},
+	"auth":                nil,
 	"cache":               nil,
 	"origin":              nil,
 	"transform":           nil,
-	"catalog":             nil,
+	"catalog":             {"filter"},
+	"catalog/sqlite":      {"filter"}, // registers the functions that filters need
 	"event":               nil,
+	"filter":              nil,
 	"internal/testimage":  nil,
+	"label":               nil,
 	"internal/testserver": nil,
 }
 
@@ -42,7 +46,9 @@ var onlyIn = map[string][]string{
 	"github.com/cshum/vipsgen":            {"transform/vips"},
 	"github.com/dgraph-io/ristretto":      {"cache/memory", "transform/pool"},
 	"github.com/redis/go-redis":           {"cache/redis", "fleet/redis"},
-	"github.com/aws/aws-sdk-go-v2":        {"cache/s3", "origin/s3"},
+	"github.com/aws/aws-sdk-go-v2":        {"cache/s3", "origin/s3", "label/rekognition"},
+	"github.com/coreos/go-oidc":           {"auth/oidc"},
+	"github.com/go-jose/go-jose":          {"auth/oidc"},
 	"modernc.org/sqlite":                  {"catalog/sqlite"},
 	"github.com/jackc/pgx":                {"catalog/postgres"},
 	"github.com/prometheus/client_golang": {"admin", "cmd"},

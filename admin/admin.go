@@ -4,16 +4,14 @@ package admin
 
 import (
 	"context"
-	"crypto/sha256"
-	"crypto/subtle"
 	"encoding/json"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/http/pprof"
-	"strings"
 	"time"
 
+	"deckle/auth"
 	"deckle/ingest"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -33,16 +31,20 @@ type Check struct {
 
 // Config says what the listener offers.
 type Config struct {
-	Grants   Granter
-	Bulk     Bulk     // optional: without it POST /grants is not there
-	Sources  Sources  // optional: without it nothing is published, changed or deleted
-	Records  Records  // optional: without it sources are not listed
-	Edge     EdgeURLs // optional
-	Version  string   // of the program
-	Purging  *Purging // optional: without it POST /purge is not there
-	Warmer   *Warmer  // optional: without it POST /warm is not there
-	Outbox   Outbox   // optional: without it /events is not there
-	APIKeys  []string // when empty every caller is let in; the wiring sees to it that only loopback can call then
+	Grants  Granter
+	Bulk    Bulk     // optional: without it POST /grants is not there
+	Sources Sources  // optional: without it nothing is published, changed or deleted
+	Records Records  // optional: without it sources are not listed
+	Private *Private // optional: without it nothing is made private after its upload
+	Images  *Images  // optional: without it /images is not there
+	Edge    EdgeURLs // optional
+	Version string   // of the program
+	Purging *Purging // optional: without it POST /purge is not there
+	Warmer  *Warmer  // optional: without it POST /warm is not there
+	Outbox  Outbox   // optional: without it /events is not there
+	Labels  Labels   // optional: without it nothing is labelled anew
+	Access
+	APIKeys  []string // with every right, where there is no Auth
 	Checks   []Check
 	Registry *prometheus.Registry
 	Log      *slog.Logger
@@ -51,15 +53,14 @@ type Config struct {
 // Admin answers requests of the operator listener.
 type Admin struct {
 	Config
-	keys   [][sha256.Size]byte
 	server *http.Server
 }
 
 // New returns an Admin that has not begun to listen.
 func New(c Config) *Admin {
 	a := &Admin{Config: c}
-	for _, key := range c.APIKeys {
-		a.keys = append(a.keys, sha256.Sum256([]byte(key)))
+	if len(c.APIKeys) > 0 && c.Auth == nil {
+		a.Auth = auth.Chain{Keys: auth.NewKeyring(auth.KeyringConfig{Bootstrap: c.APIKeys})}
 	}
 	a.server = &http.Server{
 		Handler:           a.routes(),
@@ -87,7 +88,12 @@ func (a *Admin) routes() http.Handler {
 	a.routeGrants(d)
 	a.routeSources(d)
 	a.routeRecords(d)
+	a.routeLabels(d)
+	a.routePrivate(d)
+	a.routeImages(d)
 	a.routeCaches(d)
+	a.routeKeys(d)
+	a.routeUsers(d)
 	a.routeEvents(mux)
 	a.describeEvents(d)
 	a.describeEdge(d)
@@ -99,7 +105,8 @@ func (a *Admin) routes() http.Handler {
 	}
 	mux.Handle("GET /openapi.json", openAPI(d))
 	routeDocs(mux)
-	return sameOrigin(mux)
+	describeNeeds(d)
+	return sameOrigin(escaped(mux))
 }
 
 // sameOrigin refuses what a page of another site has a browser send: without keys the browser's own machine is all that lets
@@ -110,43 +117,6 @@ func sameOrigin(next http.Handler) http.Handler {
 		refuse(w, http.StatusForbidden, "Pages of other sites may not call this listener. Call it from a program of yours.")
 	}))
 	return protection.Handler(next)
-}
-
-// guarded lets a caller in who shows an API key, as Authorization: Bearer KEY or X-API-Key: KEY.
-func (a *Admin) guarded(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !a.admits(shownKey(r)) {
-			a.refuseKey(w)
-			return
-		}
-		next.ServeHTTP(w, r)
-	})
-}
-
-func shownKey(r *http.Request) string {
-	if key, found := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); found {
-		return key
-	}
-	return r.Header.Get("X-API-Key")
-}
-
-func (a *Admin) refuseKey(w http.ResponseWriter) {
-	w.Header().Set("WWW-Authenticate", `Bearer realm="deckle"`)
-	refuse(w, http.StatusUnauthorized, "An API key is needed: send it as Authorization: Bearer KEY.")
-}
-
-// admits tells whether the shown key lets its caller in. It compares digests, every one of them, so that the time taken says
-// nothing about the keys or their lengths.
-func (a *Admin) admits(key string) bool {
-	if len(a.keys) == 0 {
-		return true
-	}
-	digest := sha256.Sum256([]byte(key))
-	found := 0
-	for _, known := range a.keys {
-		found |= subtle.ConstantTimeCompare(digest[:], known[:])
-	}
-	return found == 1
 }
 
 // probe is the answer of the probes.

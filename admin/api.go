@@ -38,23 +38,26 @@ func (a *Admin) newAPI(mux *http.ServeMux) *api {
 	config.Tags = []*huma.Tag{
 		{Name: "uploads", Description: "The right to upload a picture."},
 		{Name: "sources", Description: "Pictures that were uploaded: published, changed, deleted."},
+		{Name: "images", Description: "The library: pictures with what is said of them, by owner."},
 		{Name: "caches", Description: "What is kept of renderings."},
 		{Name: "events", Description: "What happened, told to others."},
+		{Name: "access", Description: "Who may do what: keys, and users' accounts."},
 		{Name: "server", Description: "This process."},
 		{Name: "edge", Description: "On the listener for viewers, not on this one: how a client brings a picture in."},
 	}
-	return &api{API: humago.New(guardedMux{a, mux}, config), admin: a, mux: mux}
+	return &api{API: humago.New(guardedMux{a, mux, map[string]belowSource{}}, config), admin: a, mux: mux}
 }
 
 // guardedMux lets the operations of huma in by key, and lets an id in a path have slashes.
 type guardedMux struct {
 	admin *Admin
 	*http.ServeMux
+	below map[string]belowSource // by what they are routed with
 }
 
 // HandleFunc routes one operation of huma.
 func (m guardedMux) HandleFunc(pattern string, handler func(http.ResponseWriter, *http.Request)) {
-	m.Handle(wide(pattern), m.admin.guarded(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	m.handle(pattern, m.admin.guarded(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		// Bodies are JSON whatever a client calls them: curl -d says that they are a form.
 		r.Header.Set("Content-Type", "application/json")
 		r.Header.Del("Accept") // and so are answers
@@ -62,6 +65,21 @@ func (m guardedMux) HandleFunc(pattern string, handler func(http.ResponseWriter,
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		handler(w, r)
 	})))
+}
+
+// handle routes what stands behind the path of a source by hand: the id takes all that is left of the path.
+func (m guardedMux) handle(pattern string, handler http.Handler) {
+	before, suffix, found := strings.Cut(pattern, sourcePath+"/")
+	if !found {
+		m.Handle(wide(pattern), handler)
+		return
+	}
+	whole := wide(before + sourcePath)
+	if m.below[whole] == nil {
+		m.below[whole] = belowSource{}
+		m.Handle(whole, m.below[whole])
+	}
+	m.below[whole]["/"+suffix] = belowHandler{pattern, handler}
 }
 
 // wide has {id} match the rest of a path, slashes included. OpenAPI has no way to say so.

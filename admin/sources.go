@@ -169,6 +169,7 @@ type recordAnswer struct {
 	Tags    []string       `json:"tags,omitempty"`
 	Private bool           `json:"private,omitempty"`
 	Data    map[string]any `json:"data,omitempty"`
+	Labels  []labelAnswer  `json:"labels,omitempty" doc:"What machines say of these bytes, the surest first."`
 	Expires time.Time      `json:"expires,omitzero" doc:"When it is removed for good, if nothing is done."`
 }
 
@@ -178,7 +179,7 @@ func recordOf(r catalog.Record, expires time.Time) *recordAnswer {
 			ID: r.ID, Version: r.Version, SHA256: r.SHA256, MD5: r.MD5, Bytes: r.Bytes, Format: r.Format,
 			Width: r.Width, Height: r.Height, Placeholder: r.Placeholder,
 		},
-		Created: r.Created, Updated: r.Updated, Name: r.Name, Tags: r.Tags, Private: r.Private, Expires: expires,
+		Created: r.Created, Updated: r.Updated, Name: r.Name, Tags: r.Tags, Private: r.Private, Labels: labelsOf(r), Expires: expires,
 	}
 	if r.Data != "" {
 		_ = json.Unmarshal([]byte(r.Data), &answer.Data) // it was an object when it came

@@ -24,7 +24,7 @@ type Remover interface {
 // Processor renders variants before anybody asks for them.
 type Processor interface {
 	Process(ctx context.Context, id string, outputs []string, wait bool) (ingest.Job, error)
-	Job(id string) (ingest.Job, error)
+	Job(ctx context.Context, id string) (ingest.Job, error)
 }
 
 // Destination says where an edited picture goes: ingest.Target as clients write it.
@@ -140,10 +140,10 @@ func (a *Admin) process(ctx context.Context, asked *struct{ Body processRequest 
 }
 
 // job answers GET /jobs/{job}.
-func (a *Admin) job(_ context.Context, asked *struct {
+func (a *Admin) job(ctx context.Context, asked *struct {
 	Job string `path:"job" maxLength:"128"`
 }) (*said[jobAnswer], error) {
-	job, err := a.Sources.Job(asked.Job)
+	job, err := a.Sources.Job(ctx, asked.Job)
 	if err != nil {
 		return nil, a.problemOf("job", "job", err)
 	}

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"time"
 
+	"deckle/auth"
 	"deckle/ingest"
 	"deckle/origin"
 	"deckle/proxy"
@@ -41,8 +42,12 @@ func (a *Admin) token(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusBadRequest, `The body is no JSON object as in {"id": "cat"}.`)
 		return
 	}
-	if !a.admits(shownKey(r)) && !a.admits(asked.Secret) {
-		a.refuseKey(w)
+	credential := auth.Shown(r.Header)
+	if credential == "" {
+		credential = asked.Secret
+	}
+	r, ok := a.enter(w, r, credential, needOf(r.Pattern))
+	if !ok {
 		return
 	}
 	if asked.ID == "" {

@@ -73,12 +73,13 @@ func newConnection(a address, timeout time.Duration) *connection {
 	return &connection{address: a, timeout: timeout, reader: bufio.NewReaderSize(nil, 64<<10)}
 }
 
-// get asks for a request target and returns the answer, which is valid until the next call.
-func (c *connection) get(ctx context.Context, target []byte) (*fasthttp.Response, error) {
+// get asks for a request target and returns the answer, which is valid until the next call. It gives up when the timeout has
+// passed since due.
+func (c *connection) get(ctx context.Context, target []byte, due time.Time) (*fasthttp.Response, error) {
 	c.request = append(append(c.request[:0], "GET "...), target...)
 	c.request = append(append(c.request, " HTTP/1.1\r\nHost: "...), c.address.header...)
 	c.request = append(c.request, "\r\nAccept: image/*\r\n\r\n"...)
-	deadline := time.Now().Add(c.timeout)
+	deadline := due.Add(c.timeout)
 	reused := c.conn != nil
 	err := c.exchange(ctx, deadline)
 	// A server may close an idle connection at any time, which is seen only on the next use and is no failed request.

@@ -35,13 +35,7 @@ func newPictures(c Config) (*pictures, error) {
 	}
 	p := &pictures{sources: c.Sources, format: c.Format, least: c.MinSide, sides: c.MaxSide - c.MinSide + 1}
 	space := p.sides * p.sides * len(c.Sources)
-	need := c.Set
-	if c.Workload == Miss {
-		need = len(c.Targets) * (c.WarmUp + c.Rounds*c.roundRequests())
-		if c.roundRequests() == 0 { // how many a server answers is not known before
-			need = max(need, min(space, MaxRequests))
-		}
-	}
+	need := c.needs(space)
 	if need > space || need > MaxRequests {
 		return nil, fmt.Errorf("the run needs %d different pictures: %d sources of %d to %d pixels a side give %d, and at most %d are used; widen the sides, add sources, or ask for less",
 			need, len(c.Sources), c.MinSide, c.MaxSide, space, MaxRequests)
@@ -52,10 +46,31 @@ func newPictures(c Config) (*pictures, error) {
 	}
 	random := rand.New(rand.NewPCG(c.Seed, 0))
 	random.Shuffle(len(p.order), func(i, j int) { p.order[i], p.order[j] = p.order[j], p.order[i] })
-	if c.Workload == Hit {
-		p.weigh(c.Zipf)
+	if c.hasSet() {
+		p.weigh(c.Set, c.Zipf)
+		p.taken.Store(int64(c.Set)) // what comes behind the set is new
 	}
 	return p, nil
+}
+
+// needs returns how many different pictures of a space the run asks for.
+func (c *Config) needs(space int) int {
+	need := 0
+	if c.hasSet() {
+		need = c.Set
+	}
+	fresh := 0 // of a round
+	switch c.Workload {
+	case Miss, Mixed:
+		if fresh = c.roundRequests(); fresh == 0 { // how many a server answers is not known before
+			return max(need, min(space, MaxRequests))
+		}
+	case Storm:
+		fresh = 1 + loneMisses
+	default:
+		return need
+	}
+	return need + len(c.Targets)*(c.WarmUp+c.Rounds*fresh)
 }
 
 // at returns the nth picture. Boxes near the square come first in the numbering, so that a run which needs few of them uses
@@ -79,8 +94,8 @@ func (p *pictures) take() (picture, bool) {
 }
 
 // weigh makes draw follow Zipf's law: the nth picture in proportion to 1/n^exponent.
-func (p *pictures) weigh(exponent float64) {
-	p.weights = make([]float64, len(p.order))
+func (p *pictures) weigh(set int, exponent float64) {
+	p.weights = make([]float64, set)
 	sum := 0.0
 	for i := range p.weights {
 		sum += math.Pow(float64(i+1), -exponent)

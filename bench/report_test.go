@@ -14,23 +14,36 @@ func TestReportReadsBack(t *testing.T) {
 	s := startServer(t, nil)
 	c := config(s)
 	c.Targets[0].PID = os.Getpid()
-	report := run(t, c)
-	var text bytes.Buffer
-	if err := report.WriteJSON(&text); err != nil {
+	suite, err := RunSuite(t.Context(), []Config{c}, 0, nil)
+	if err != nil {
 		t.Fatal(err)
 	}
-	var back Report
-	if err := json.Unmarshal(text.Bytes(), &back); err != nil {
+	var text, alone bytes.Buffer
+	if err := suite.WriteJSON(&text); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(*report, back); diff != "" {
+	whole, err := ReadSuite(&text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(suite, whole); diff != "" {
 		t.Errorf("read back (-written +read):\n%s", diff)
+	}
+	back := suite.Runs[0]
+	if err := json.NewEncoder(&alone).Encode(back); err != nil { // as files of one report were
+		t.Fatal(err)
+	}
+	if whole, err = ReadSuite(&alone); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(back, whole.Runs[0]); diff != "" {
+		t.Errorf("a report alone, read back (-written +read):\n%s", diff)
 	}
 	if back.Machine.Cores < 1 || back.Machine.CPU == "" || back.Machine.Go == "" || back.Date.IsZero() {
 		t.Errorf("the machine is not known: %+v", back.Machine)
 	}
-	if back.Results[0].Summary.PeakBytes == 0 {
-		t.Error("the peak memory of a known process is 0")
+	if s := back.Results[0].Summary; s.PeakBytes == 0 || s.PSSBytes == 0 || back.Results[0].Rounds[0].RSSBytes == 0 {
+		t.Errorf("the memory of a known process is 0: %+v", s)
 	}
 }
 

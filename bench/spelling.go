@@ -14,7 +14,14 @@ var Spellings = map[string]string{
 	"deckle":   "/{id}_{w}_{h}.{ext}?quality={q}",
 	"imgproxy": "/insecure/rs:fit:{w}:{h}/q:{q}/plain/local:///{id}.jpg@{ext}",
 	"imagor":   "/unsafe/fit-in/{w}x{h}/filters:quality({q}):format({ext})/{id}.jpg",
+	"thumbor":  "/unsafe/fit-in/{w}x{h}/filters:quality({q}):format({ext})/{id}.jpg",
 	"plain":    "/{id}_{w}_{h}.{ext}",
+}
+
+// originals are how the servers of the spellings give a source's stored bytes away; the others do not.
+var originals = map[string]string{
+	"deckle": "/{id}.jpg",
+	"plain":  "/{id}.jpg",
 }
 
 // places are what a pattern may hold.
@@ -22,6 +29,7 @@ var places = []string{"{id}", "{w}", "{h}", "{ext}", "{q}"}
 
 // spelling writes the request targets of one server.
 type spelling struct {
+	prefix  string   // path of the target's base, without a slash at its end
 	parts   []string // literal text and places in turn, as they come
 	quality string
 }
@@ -40,9 +48,22 @@ func newSpelling(pattern, prefix string, c Config) (*spelling, error) {
 	if len(c.Sources) > 1 && !strings.Contains(pattern, "{id}") {
 		return nil, fmt.Errorf("pattern %q lacks {id} and there are several sources", pattern)
 	}
-	s := &spelling{quality: strconv.Itoa(c.Quality)}
-	rest := strings.TrimSuffix(prefix, "/") + pattern
-	for rest != "" {
+	prefix = strings.TrimSuffix(prefix, "/")
+	s := parsePattern(prefix + pattern)
+	s.prefix = prefix
+	return s.at(c.Quality), nil
+}
+
+// at returns the spelling with another quality.
+func (s *spelling) at(quality int) *spelling {
+	other := *s
+	other.quality = strconv.Itoa(quality)
+	return &other
+}
+
+func parsePattern(pattern string) *spelling {
+	s := &spelling{}
+	for rest := pattern; rest != ""; {
 		at, place := nextPlace(rest)
 		if at > 0 {
 			s.parts = append(s.parts, rest[:at])
@@ -52,7 +73,7 @@ func newSpelling(pattern, prefix string, c Config) (*spelling, error) {
 		}
 		rest = rest[at+len(place):]
 	}
-	return s, nil
+	return s
 }
 
 // nextPlace returns the first place in text and where it is; its end and no place when there is none.

@@ -1,14 +1,28 @@
 package bench
 
 import (
+	"bytes"
 	"fmt"
 	"testing"
+
+	"github.com/valyala/fasthttp"
 )
 
 // TestSrcset: each source is asked for once in every width and format, the targets share the sources, and too few of them are
 // an error before anything is asked.
 func TestSrcset(t *testing.T) {
-	a, b := startServer(t, nil), startServer(t, nil)
+	var servers [2]*imageServer
+	for i := range servers {
+		servers[i] = startServer(t, func(ctx *fasthttp.RequestCtx, _ int64) bool {
+			ctx.SetContentType("image/webp")
+			if bytes.HasSuffix(ctx.Path(), []byte(".jpg")) {
+				ctx.SetContentType("image/jpeg")
+			}
+			ctx.SetBodyString("picture")
+			return true
+		})
+	}
+	a, b := servers[0], servers[1]
 	c := config(a, b)
 	c.Workload, c.Connections, c.WarmUp, c.Requests, c.Rounds = Srcset, 0, 0, 2*srcsetSize(), 2
 	c.Sources = []string{"s0", "s1", "s2", "s3", "s4"}

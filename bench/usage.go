@@ -2,6 +2,7 @@ package bench
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -12,9 +13,14 @@ import (
 
 // usage is what a process and all its descendants have used.
 type usage struct {
-	cpu  time.Duration // user and system, children that ended and were waited for included
-	peak int64         // sum of the largest resident sizes so far (VmHWM), bytes; pages that processes share count in each
+	cpu          time.Duration // user and system, children that ended and were waited for included
+	peak         int64         // sum of the largest resident sizes so far (VmHWM), bytes; pages that processes share count in each
+	resident     int64         // sum of the resident sizes now, bytes; likewise
+	proportional int64         // the same with each shared page counted once (PSS), bytes; 0 where the kernel does not tell
 }
+
+// shared returns what the processes have together: PSS where it is known.
+func (u usage) shared() int64 { return cmp.Or(u.proportional, u.resident) }
 
 // tick is the unit of /proc/PID/stat. Linux shows programs 100 a second whatever the kernel's own clock (proc(5), USER_HZ).
 const tick = 10 * time.Millisecond
@@ -46,11 +52,17 @@ func readUsage(pid int) (usage, error) {
 			continue
 		}
 		total.cpu += all[id].cpu
-		peak, err := readPeak(id)
-		if err != nil && !errors.Is(err, os.ErrNotExist) { // it may have ended since
+		status, err := readSizes(id, "status", "VmHWM:", "VmRSS:")
+		if err != nil {
 			return usage{}, err
 		}
-		total.peak += peak
+		rollup, err := readSizes(id, "smaps_rollup", "Pss:") // not of other users' processes
+		if err != nil {
+			return usage{}, err
+		}
+		total.peak += status[0]
+		total.resident += status[1]
+		total.proportional += rollup[0]
 	}
 	return total, nil
 }
@@ -120,22 +132,26 @@ func parseStat(text []byte) (processStat, error) {
 	return stat, nil
 }
 
-// readPeak returns a process's VmHWM, bytes; 0 for one that is only waited for.
-func readPeak(pid int) (int64, error) {
-	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
+// readSizes returns the lines of a process's file that begin with the names, bytes; 0 for those that are not there, and for a
+// process that ended, that is only waited for, or that may not be looked at.
+func readSizes(pid int, file string, names ...string) ([]int64, error) {
+	sizes := make([]int64, len(names))
+	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/" + file)
 	if err != nil {
-		return 0, err
+		return sizes, nil //nolint:nilerr // see above: there is nothing to be told of it
 	}
 	for line := range strings.Lines(string(text)) {
-		value, found := strings.CutPrefix(line, "VmHWM:")
-		if !found {
-			continue
+		for i, name := range names {
+			value, found := strings.CutPrefix(line, name)
+			if !found {
+				continue
+			}
+			kib, err := strconv.ParseInt(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(value), "kB")), 10, 64)
+			if err != nil {
+				return nil, fmt.Errorf("read %s of process %d: %w", name, pid, err)
+			}
+			sizes[i] = kib << 10
 		}
-		kib, err := strconv.ParseInt(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(value), "kB")), 10, 64)
-		if err != nil {
-			return 0, fmt.Errorf("read the peak of process %d: %w", pid, err)
-		}
-		return kib << 10, nil
 	}
-	return 0, nil
+	return sizes, nil
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/cespare/xxhash/v2"
@@ -29,6 +30,12 @@ type Key struct {
 	Version string // changes whenever the source's bytes change, so that a stale entry cannot be addressed
 	Variant string // transform.Spec.String() after negotiation and clamping
 }
+
+// PrivateMark ends the version of a key whose picture is not for everybody to read.
+const PrivateMark = ".private"
+
+// Private tells whether the picture is not for everybody: no tier puts it where it can be read without asking us.
+func (k Key) Private() bool { return strings.HasSuffix(k.Version, PrivateMark) }
 
 // Entry is one finished picture. It is immutable: whoever holds one may share it and must not change it, Body included.
 type Entry struct {

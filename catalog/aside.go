@@ -42,14 +42,14 @@ func keep(ctx context.Context, tx *sql.Tx, a Aside, replace bool) error {
 	}
 	onConflict := `DO NOTHING`
 	if replace {
-		onConflict = `DO UPDATE SET object = excluded.object, record = excluded.record, expires = excluded.expires`
+		onConflict = `DO UPDATE SET object = excluded.object, record = excluded.record, expires = excluded.expires, owner = excluded.owner`
 	}
 	expires := int64(0)
 	if !a.Expires.IsZero() {
 		expires = millis(a.Expires)
 	}
-	result, err := tx.ExecContext(ctx, `INSERT INTO asides (`+asideColumns+`) VALUES ($1, $2, $3, $4, $5) ON CONFLICT (area, id) `+onConflict,
-		a.Area, a.ID, a.Object, string(data), expires)
+	result, err := tx.ExecContext(ctx, `INSERT INTO asides (`+asideColumns+`, owner) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (area, id) `+onConflict,
+		a.Area, a.ID, a.Object, string(data), expires, a.Record.Owner)
 	return orElse(result, err, ErrExists)
 }
 

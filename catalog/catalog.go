@@ -8,8 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"time"
-
-	"github.com/pressly/goose/v3"
 )
 
 // What callers branch on.
@@ -46,19 +44,28 @@ type Catalog struct {
 	write  *sql.DB
 	read   *sql.DB
 	outbox outbox
+	jobs   jobs
+
+	dialect Dialect
+	tending tending
 }
 
-// New brings the schema up to date and returns the catalog. write must begin its transactions as writers and read must see
-// what write has committed; they may be the same handle. After a nil error they are the catalog's, which closes them.
-func New(ctx context.Context, dialect goose.Dialect, write, read *sql.DB) (*Catalog, error) {
-	if err := migrate(ctx, dialect, write); err != nil {
+// New brings the schema up to date and returns the catalog. After a nil error the handles are the catalog's, which closes them.
+func New(ctx context.Context, db Database) (*Catalog, error) {
+	if err := migrate(ctx, db.Dialect, db.Write); err != nil {
 		return nil, fault("migrate schema", err)
 	}
-	return &Catalog{write: write, read: read}, nil
+	c := &Catalog{write: db.Write, read: db.Read, dialect: db.Dialect}
+	c.tend()
+	return c, nil
 }
 
 // Close closes the database.
 func (c *Catalog) Close() error {
+	c.tending.end()
+	if c.read == c.write {
+		return c.write.Close()
+	}
 	return errors.Join(c.read.Close(), c.write.Close())
 }
 
@@ -70,17 +77,9 @@ func (c *Catalog) Ping(ctx context.Context) error {
 	}))
 }
 
-// look runs one statement that reads.
+// look runs one statement that reads by key.
 func (c *Catalog) look(ctx context.Context, read func(context.Context, *sql.Conn) error) error {
-	waiting, stop := context.WithTimeout(ctx, turnTimeout)
-	defer stop()
-	conn, err := c.read.Conn(waiting)
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(ctx, readTimeout)
-	defer cancel()
-	return errors.Join(read(ctx, conn), conn.Close())
+	return c.ask(ctx, readTimeout, read)
 }
 
 // change runs one statement that writes and returns how many rows it touched.
@@ -94,10 +93,28 @@ func (c *Catalog) change(ctx context.Context, query string, args ...any) (int64,
 	return result.RowsAffected()
 }
 
-// transact runs do in one transaction: all of it is kept when do returns nil, else nothing.
+// transact runs do in one transaction: all of it is kept when do returns nil, else nothing. do may be run several times.
 func (c *Catalog) transact(ctx context.Context, do func(context.Context, *sql.Tx) error) error {
-	ctx, cancel := context.WithTimeout(ctx, turnTimeout)
+	return c.transactFor(ctx, turnTimeout, do)
+}
+
+// tries is how often a transaction is tried that loses against others.
+const tries = 5
+
+func (c *Catalog) transactFor(ctx context.Context, timeout time.Duration, do func(context.Context, *sql.Tx) error) error {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
+	err := c.try(ctx, do)
+	for n := 1; n < tries && err != nil && c.dialect.Again != nil && c.dialect.Again(err); n++ {
+		err = c.try(ctx, do)
+	}
+	if err == nil {
+		c.committed()
+	}
+	return err
+}
+
+func (c *Catalog) try(ctx context.Context, do func(context.Context, *sql.Tx) error) error {
 	tx, err := c.write.BeginTx(ctx, nil)
 	if err != nil {
 		return err
@@ -105,11 +122,7 @@ func (c *Catalog) transact(ctx context.Context, do func(context.Context, *sql.Tx
 	if err := do(ctx, tx); err != nil {
 		return errors.Join(err, tx.Rollback())
 	}
-	if err := tx.Commit(); err != nil {
-		return err
-	}
-	c.committed()
-	return nil
+	return tx.Commit()
 }
 
 // fault labels an error of the database; nil and this package's own verdicts pass as they are.
@@ -117,7 +130,7 @@ func fault(op string, err error) error {
 	if err == nil {
 		return nil
 	}
-	for _, verdict := range []error{ErrNotFound, ErrToken, ErrUsed, ErrHeld, ErrExists, ErrChanging} {
+	for _, verdict := range []error{ErrNotFound, ErrToken, ErrUsed, ErrHeld, ErrExists, ErrChanging, ErrQuota, ErrAccount, ErrLease} {
 		if errors.Is(err, verdict) {
 			return err
 		}

@@ -100,12 +100,14 @@ type Step struct {
 	Change *Change
 	// Next is the intent with which the change goes on; without one it has ended.
 	Next string
+	Hold *Record // that is to come: with Next, its account holds what it will need until the change ends, else ErrQuota or ErrAccount
 
-	Put     *Record // written, with Updated as the time
-	Replace bool    // Put and Keep may take the place of others, else ErrExists
-	Remove  bool    // the record of the change's id
-	Keep    *Aside  // written
-	Drop    string  // the area of which the change's id is taken
+	Put     *Record  // written, with Updated as the time
+	Replace bool     // Put and Keep may take the place of others, else ErrExists
+	Remove  bool     // the record of the change's id
+	Keep    *Aside   // written
+	Privacy *Privacy // of the record of the change's id, which it must have
+	Drop    string   // the area of which the change's id is taken
 
 	Use    *Grant // marked as used by Put, or by the record of Keep
 	Upload string // what it was used for
@@ -113,15 +115,19 @@ type Step struct {
 
 	// Announce makes the events of the record that was put, kept or else removed.
 	Announce func(Record) []Event
+	// Enqueue are jobs that are to be done when the steps are, as by Catalog.Enqueue.
+	Enqueue []Job
 }
 
 // Settle does the steps in one transaction, all or none, and returns the record that the first one put, kept or removed, as it
 // now stands. It answers ErrChanging and ErrUsed when a right is lost.
 func (c *Catalog) Settle(ctx context.Context, now time.Time, steps ...Step) (first Record, err error) {
+	var queued []Job
 	err = c.transact(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		var events []Event
+		queued = nil
 		for i, step := range steps {
-			r, err := step.do(ctx, tx, now)
+			r, err := c.do(ctx, tx, step, now)
 			if err != nil {
 				return err
 			}
@@ -131,21 +137,26 @@ func (c *Catalog) Settle(ctx context.Context, now time.Time, steps ...Step) (fir
 			if step.Announce != nil {
 				events = append(events, step.Announce(r)...)
 			}
+			queued = append(queued, step.Enqueue...)
+		}
+		if err := enqueue(ctx, tx, queued, now); err != nil {
+			return err
 		}
 		return c.appendEvents(ctx, tx, events)
 	})
 	if err != nil {
 		return Record{}, fault("settle change", err)
 	}
+	c.jobs.enqueued(queued)
 	return first, nil
 }
 
-func (s Step) do(ctx context.Context, tx *sql.Tx, now time.Time) (r Record, err error) {
+func (c *Catalog) do(ctx context.Context, tx *sql.Tx, s Step, now time.Time) (r Record, err error) {
 	if err := s.goOn(ctx, tx); err != nil {
 		return Record{}, err
 	}
 	if s.Remove {
-		if r, err = remove(ctx, tx, s.Change.ID); err != nil {
+		if r, err = removeCounted(ctx, tx, s); err != nil {
 			return Record{}, err
 		}
 	}
@@ -160,8 +171,13 @@ func (s Step) do(ctx context.Context, tx *sql.Tx, now time.Time) (r Record, err 
 			return Record{}, err
 		}
 	}
+	if s.Privacy != nil {
+		if r, err = s.Privacy.set(ctx, tx, s.Change.ID); err != nil {
+			return Record{}, err
+		}
+	}
 	if s.Put != nil {
-		if r, err = put(ctx, tx, *s.Put, s.Replace); err != nil {
+		if r, err = c.putCounted(ctx, tx, s); err != nil {
 			return Record{}, err
 		}
 	}
@@ -176,19 +192,27 @@ func (s Step) goOn(ctx context.Context, tx *sql.Tx) error {
 	if s.Change == nil {
 		return nil
 	}
-	if s.Next != "" {
-		result, err := tx.ExecContext(ctx, `UPDATE changes SET intent = $1 WHERE id = $2 AND owner = $3`, s.Next, s.Change.ID, s.Change.Owner)
-		return orElse(result, err, ErrChanging)
+	if s.Next == "" {
+		return endHold(ctx, tx, s.Change)
 	}
-	result, err := tx.ExecContext(ctx, `DELETE FROM changes WHERE id = $1 AND owner = $2`, s.Change.ID, s.Change.Owner)
-	return orElse(result, err, ErrChanging)
+	result, err := tx.ExecContext(ctx, `UPDATE changes SET intent = $1 WHERE id = $2 AND owner = $3`, s.Next, s.Change.ID, s.Change.Owner)
+	if err := orElse(result, err, ErrChanging); err != nil || s.Hold == nil {
+		return err
+	}
+	return hold(ctx, tx, s.Change, *s.Hold)
 }
 
 // remove removes a record and returns it; one of the id alone when there was none.
 func remove(ctx context.Context, tx *sql.Tx, id string) (Record, error) {
-	r, err := scanRecord(tx.QueryRowContext(ctx, `DELETE FROM records WHERE id = $1 RETURNING `+recordColumns, id))
-	if errors.Is(err, sql.ErrNoRows) {
+	former, err := one(queryRecords(ctx, tx, `SELECT `+recordColumns+` FROM records WHERE id = $1`, id))
+	if err != nil {
+		return Record{}, err
+	}
+	if former == nil {
 		return Record{ID: id}, nil
 	}
-	return r, err
+	if _, err := tx.ExecContext(ctx, `DELETE FROM records WHERE id = $1`, id); err != nil {
+		return Record{}, err
+	}
+	return *former, forget(ctx, tx, termsOf(*former))
 }

@@ -16,12 +16,15 @@ var migrations embed.FS
 
 // migrate applies the steps that are missing. Of two processes that start together one loses a step, which is rolled back, and
 // finds it done when it looks again; there are as many to lose as there are steps, and the table that counts them.
-func migrate(ctx context.Context, dialect goose.Dialect, db *sql.DB) error {
+func migrate(ctx context.Context, dialect Dialect, db *sql.DB) error {
 	steps, err := fs.Sub(migrations, "migrations")
 	if err != nil {
 		return err
 	}
-	provider, err := goose.NewProvider(dialect, db, steps, goose.WithDisableGlobalRegistry(true), goose.WithLogger(goose.NopLogger()))
+	options := append([]goose.ProviderOption{
+		goose.WithDisableGlobalRegistry(true), goose.WithLogger(goose.NopLogger()), goose.WithGoMigrations(dialect.indexMigration()),
+	}, dialect.Options...)
+	provider, err := goose.NewProvider(dialect.Goose, db, steps, options...)
 	if err != nil {
 		return err
 	}

@@ -26,6 +26,7 @@ const (
 	Processed     Kind = "processed"      // a variant was made
 	Failed        Kind = "failed"         // a variant could not be made
 	BatchComplete Kind = "batch_complete" // every variant that was asked for together is made, or has failed
+	Labelled      Kind = "labelled"       // machines have said what a picture shows
 )
 
 // wires are the kinds in the order in which they are listed, and their names on the wire.
@@ -43,6 +44,7 @@ var wires = []struct {
 	{Processed, "image.processed"},
 	{Failed, "image.processing_failed"},
 	{BatchComplete, "image.batch_complete"},
+	{Labelled, "image.labelled"},
 }
 
 // Kinds returns all kinds.
@@ -84,7 +86,7 @@ type Event struct {
 	Kind   Kind
 	Time   time.Time       // when it happened, milliseconds, UTC
 	Source string          // id of the source; events of one source arrive in their order
-	Data   json.RawMessage // an object: a Source, Variant or Batch
+	Data   json.RawMessage // an object: a Source, Variant, Batch or Labels
 }
 
 // Body returns the event as it is sent: {"event", "id", "timestamp", "data"}, compact, the same bytes each time.
@@ -158,6 +160,26 @@ type Batch struct {
 	Failed    int    `json:"failed"`               // variants that could not be made
 }
 
+// Label is one thing that a machine says of a picture.
+type Label struct {
+	Name       string  `json:"name"`
+	Category   string  `json:"category"`
+	Confidence float64 `json:"confidence"` // 0-100
+	Source     string  `json:"source"`     // who says so: a labeler's name
+}
+
+// Labels is what Labelled says.
+type Labels struct {
+	Place
+	Source  string   `json:"source"`  // id
+	Version string   `json:"version"` // of the source
+	Labels  []Label  `json:"labels"`  // all that are known of this version, the surest first; at most MaxLabels
+	Failed  []string `json:"failed"`  // labelers that were given up
+}
+
+// MaxLabels is how many labels an event says at most.
+const MaxLabels = 500
+
 // sourceKinds are those that say a Source.
 var sourceKinds = []Kind{Uploaded, Replaced, Published, Unpublished, Rotated, Deleted, Restored}
 
@@ -184,6 +206,20 @@ func OfVariant(at time.Time, v Variant) Event {
 func OfBatch(at time.Time, b Batch) Event {
 	b.Place = placeOf(b.Source)
 	return made(BatchComplete, at, b.Source, b)
+}
+
+// OfLabels makes a Labelled event with an id of its maker's, so that one that is made again is the same one to all receivers. An
+// empty id is drawn.
+func OfLabels(id string, at time.Time, l Labels) Event {
+	l.Place = placeOf(l.Source)
+	// Both are lists in JSON, empty ones too.
+	l.Labels = append([]Label{}, l.Labels[:min(len(l.Labels), MaxLabels)]...)
+	l.Failed = append([]string{}, l.Failed...)
+	e := made(Labelled, at, l.Source, l)
+	if id != "" {
+		e.ID = id
+	}
+	return e
 }
 
 func made(k Kind, at time.Time, source string, data any) Event {

@@ -30,6 +30,11 @@ func TestBody(t *testing.T) {
 				`"format":"webp","width":0,"height":0,"quality":0,"remote_url":"","source":"cat","version":"","bytes":0,"error":"The picture's bytes are broken."}}`},
 		{"a batch", OfBatch(at, Batch{Source: "cat", Processed: 2, Failed: 1}),
 			`{"event":"image.batch_complete","id":"ID","timestamp":"2026-11-21T23:18:30.123Z","data":{"namespace":"","hash":"","source":"cat","processed":2,"failed":1}}`},
+		{"labels", OfLabels("", at, Labels{Source: "cat", Version: "v1", Labels: []Label{{"dog", "object", 99.5, "sidecar"}}}),
+			`{"event":"image.labelled","id":"ID","timestamp":"2026-11-21T23:18:30.123Z","data":{"namespace":"","hash":"","source":"cat","version":"v1",` +
+				`"labels":[{"name":"dog","category":"object","confidence":99.5,"source":"sidecar"}],"failed":[]}}`},
+		{"no labels", OfLabels("", at, Labels{Source: "cat", Version: "v1", Failed: []string{"sidecar"}}),
+			`{"event":"image.labelled","id":"ID","timestamp":"2026-11-21T23:18:30.123Z","data":{"namespace":"","hash":"","source":"cat","version":"v1","labels":[],"failed":["sidecar"]}}`},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -48,6 +53,9 @@ func TestBody(t *testing.T) {
 	}
 	if a, b := OfBatch(at, Batch{}), OfBatch(at, Batch{}); a.ID == b.ID {
 		t.Error("two events have one id")
+	}
+	if e := OfLabels("mine", at, Labels{}); e.ID != "mine" {
+		t.Errorf("the event has the id %q, not its maker's", e.ID)
 	}
 }
 
@@ -68,7 +76,7 @@ func TestPlace(t *testing.T) {
 	}
 }
 
-// TestKinds: each kind is read by both its names, is made by one of the three makers, and has a name of its own.
+// TestKinds: each kind is read by both its names, is made by one of the makers, and has a name of its own.
 func TestKinds(t *testing.T) {
 	seen := map[string]bool{}
 	for _, k := range Kinds() {
@@ -89,6 +97,8 @@ func TestKinds(t *testing.T) {
 			e = OfVariant(at, Variant{Source: "cat", Error: "why"})
 		case BatchComplete:
 			e = OfBatch(at, Batch{Source: "cat"})
+		case Labelled:
+			e = OfLabels("", at, Labels{Source: "cat"})
 		default:
 			e = OfSource(k, at, Source{Source: "cat"})
 		}

@@ -76,7 +76,7 @@ func (s *Service) keepIncoming(ctx context.Context, change *catalog.Change, in i
 // PublishCheck is what a publisher expects and adds. Empty fields expect and add nothing.
 type PublishCheck struct {
 	SHA256  string // lower-case hexadecimal; ErrHash when the upload has another
-	MD5     string // likewise
+	MD5     string // likewise, or of the bytes as they were sent
 	Name    string
 	Tags    []string
 	Private bool
@@ -87,7 +87,7 @@ func (want PublishCheck) check(r catalog.Record) error {
 	switch {
 	case want.SHA256 != "" && want.SHA256 != r.SHA256:
 		return fmt.Errorf("%w: its SHA-256 is %s", ErrHash, r.SHA256)
-	case want.MD5 != "" && want.MD5 != r.MD5:
+	case want.MD5 != "" && want.MD5 != r.MD5 && want.MD5 != r.SentMD5:
 		return fmt.Errorf("%w: its MD5 is %s", ErrHash, r.MD5)
 	}
 	return nil
@@ -112,10 +112,10 @@ func (want PublishCheck) add(r catalog.Record) catalog.Record {
 // source that is published already is answered with its receipt, as it stands. ErrNotFound when there is neither; ErrHash;
 // ErrExists when the upload was not allowed to replace the source that has the id by now; ErrPolicy.
 func (s *Service) Publish(ctx context.Context, id string, want PublishCheck) (Receipt, error) {
-	if err := errors.Join(checkData(want.Data), checkLabels(want.Name, want.Tags)); err != nil {
+	if err := errors.Join(checkData(want.Data), checkLabels(want.Name, want.Tags), s.checkPrivate(want.Private)); err != nil {
 		return Receipt{}, err
 	}
-	r, outputs, err := s.takeOut(ctx, catalog.Incoming, id, want, event.Published)
+	r, err := s.takeOut(ctx, catalog.Incoming, id, want, event.Published)
 	if errors.Is(err, ErrNotFound) {
 		if r, err = s.config.Catalog.Record(ctx, id); err == nil {
 			err = want.check(r)
@@ -124,14 +124,13 @@ func (s *Service) Publish(ctx context.Context, id string, want PublishCheck) (Re
 	if err != nil {
 		return Receipt{}, err
 	}
-	s.eager(r.ID, outputs)
 	return receiptOf(r)
 }
 
 // Restore takes a deleted source out of the trash and publishes it. ErrNotFound when it is not there (any more), ErrExists when
 // the id has been taken meanwhile.
 func (s *Service) Restore(ctx context.Context, id string) (Receipt, error) {
-	r, _, err := s.takeOut(ctx, catalog.Trash, id, PublishCheck{}, event.Restored)
+	r, err := s.takeOut(ctx, catalog.Trash, id, PublishCheck{}, event.Restored)
 	if err != nil {
 		return Receipt{}, err
 	}
@@ -140,13 +139,13 @@ func (s *Service) Restore(ctx context.Context, id string) (Receipt, error) {
 
 // takeOut copies what an area keeps to where it is served, checks the copy against its hash, and then exchanges the entry of
 // the area for the record.
-func (s *Service) takeOut(ctx context.Context, area, id string, want PublishCheck, kind event.Kind) (r catalog.Record, outputs []string, err error) {
+func (s *Service) takeOut(ctx context.Context, area, id string, want PublishCheck, kind event.Kind) (r catalog.Record, err error) {
 	if err := origin.CheckID(id); err != nil {
-		return r, nil, err
+		return r, err
 	}
 	// What is not there needs no turn.
 	if _, err := s.config.Catalog.Aside(ctx, area, id); err != nil {
-		return r, nil, err
+		return r, err
 	}
 	err = s.changing(ctx, id, intent{}, nil, func(ctx context.Context, change *catalog.Change) error {
 		aside, err := s.config.Catalog.Aside(ctx, area, id)
@@ -173,16 +172,15 @@ func (s *Service) takeOut(ctx context.Context, area, id string, want PublishChec
 		if sum, err := sumFile(staged.Path()); err != nil || sum.sha256 != aside.Record.SHA256 {
 			return errors.Join(fmt.Errorf("%w: the stored bytes were damaged", ErrHash), err)
 		}
-		in := intent{Kind: intentPut, Record: want.add(aside.Record), Replace: aside.Replaces, Event: kind, Area: area, Object: aside.Object}
+		in := intent{Kind: intentPut, Record: want.add(aside.Record), Replace: aside.Replaces, Event: kind, Area: area, Object: aside.Object, Outputs: aside.Outputs}
 		in.Record.Updated = s.config.Now()
 		if err := s.decide(ctx, change, in, catalog.Step{}); err != nil {
 			return err
 		}
-		outputs = aside.Outputs
 		r, err = s.place(ctx, change, in, staged)
 		return err
 	})
-	return r, outputs, err
+	return r, err
 }
 
 // sumFile hashes a file.

@@ -19,6 +19,8 @@ const (
 	intentPut   = "put"   // the bytes of the record come under the id; once they are there, the record follows
 	intentNew   = "new"   // likewise, but nobody knows of the id yet: without a record the bytes are taken back
 	intentErase = "erase" // the record is gone; the bytes and their variants follow
+	// The bytes become what the record that comes with it says, private or not, and the record follows.
+	intentPrivate = "private"
 )
 
 // intent is what a change says of itself, for whoever finishes it after a crash.
@@ -32,6 +34,7 @@ type intent struct {
 	Token   string         `json:",omitempty"` // hash of the token that a put uses
 	Attempt int64          `json:",omitempty"` // its claim
 	Upload  string         `json:",omitempty"` // what it was used for
+	Outputs []string       `json:",omitempty"` // what is rendered of a put
 }
 
 // String spells the intent as the catalog keeps it.
@@ -132,6 +135,9 @@ func (s *Service) leave(ctx context.Context, change *catalog.Change) {
 func (s *Service) decide(ctx context.Context, change *catalog.Change, in intent, step catalog.Step) error {
 	change.Intent = in.String() // before it is known to be kept
 	step.Change, step.Next = change, change.Intent
+	if in.Kind == intentPut || in.Kind == intentNew {
+		step.Hold = &in.Record
+	}
 	_, err := s.config.Catalog.Settle(ctx, s.config.Now(), step)
 	return err
 }
@@ -162,6 +168,8 @@ func (s *Service) finish(ctx context.Context, change catalog.Change) (err error)
 		return s.finishPut(ctx, &change, in)
 	case intentErase:
 		return s.erase(ctx, &change, in)
+	case intentPrivate:
+		return except(s.finishPrivate(ctx, &change, in), ErrNotFound)
 	}
 	return s.end(ctx, &change)
 }
@@ -173,6 +181,12 @@ func (s *Service) finishPut(ctx context.Context, change *catalog.Change, in inte
 		return err
 	}
 	switch {
+	case errors.Is(err, origin.ErrNotFound):
+		// What the store may have been told of bytes that did not come.
+		if _, err := s.config.Store.SetPrivate(ctx, change.ID, false); err != nil && !errors.Is(err, origin.ErrNotFound) {
+			return err
+		}
+		return s.end(ctx, change)
 	case !same:
 		return s.end(ctx, change)
 	case in.Kind == intentNew:
@@ -195,6 +209,12 @@ func (s *Service) finishPut(ctx context.Context, change *catalog.Change, in inte
 	if err != nil {
 		return err
 	}
+	if in.Record.Private && !info.Private { // the same bytes were there before
+		if info, err = s.config.Store.SetPrivate(ctx, change.ID, true); err != nil {
+			return err
+		}
+	}
+	in.Record.Private = info.Private
 	_, err = s.recordPut(ctx, change, in, info, true)
 	return err
 }

@@ -18,8 +18,9 @@ type SignedPut struct {
 	Expires time.Time
 }
 
-// putObject is what the bytes that a token's client PUTs are called in the incoming area. It tells nothing about the token.
-func putObject(token string) string { return hashToken("put " + token)[:32] }
+// putObject is what the bytes that a token's client PUTs are called in the incoming area, by the token's hash. It tells nothing
+// about the token.
+func putObject(hash string) string { return hashToken("put " + hash)[:32] }
 
 // SignPut returns the PUT by which the source of a grant can be sent straight to the store. ErrUnsigned when the store of the
 // id takes none: a directory does not, and then the body goes to Receive. ErrToken; ErrUsed.
@@ -44,7 +45,7 @@ func (s *Service) SignPut(ctx context.Context, token string) (SignedPut, error) 
 		return SignedPut{}, ErrToken
 	}
 	put := SignedPut{Expires: g.Expires}
-	put.URL, put.Header, err = signer.PresignPut(ctx, putObject(token), lifetime)
+	put.URL, put.Header, err = signer.PresignPut(ctx, putObject(g.TokenHash), lifetime)
 	return put, err
 }
 
@@ -64,7 +65,7 @@ func (s *Service) Confirm(ctx context.Context, token string) (Receipt, error) {
 	if err != nil {
 		return Receipt{}, err
 	}
-	object, err := room.Open(ctx, putObject(token), origin.Range{})
+	object, err := room.Open(ctx, putObject(g.TokenHash), origin.Range{})
 	if errors.Is(err, origin.ErrNotFound) {
 		return Receipt{}, fmt.Errorf("%w: nothing was PUT yet", ErrNoImage)
 	}
@@ -73,7 +74,7 @@ func (s *Service) Confirm(ctx context.Context, token string) (Receipt, error) {
 	}
 	receipt, err := s.Receive(ctx, Upload{ID: g.ID, Token: token, Body: object.Body})
 	if closed := object.Body.Close(); err == nil && closed == nil {
-		s.dropObject(ctx, origin.Incoming, g.ID, putObject(token))
+		s.dropObject(ctx, origin.Incoming, g.ID, putObject(g.TokenHash))
 	}
 	return receipt, err
 }

@@ -112,7 +112,7 @@ func (s *Service) served(ctx context.Context, id string) (catalog.Record, error)
 	if errors.Is(err, origin.ErrNotFound) {
 		return r, ErrNotFound
 	}
-	return catalog.Record{ID: id, Version: info.Version, Bytes: info.Size}, err
+	return catalog.Record{ID: id, Version: info.Version, Bytes: info.Size, Private: info.Private}, err
 }
 
 // setAside copies a source to an area. What is not known of it is filled in.

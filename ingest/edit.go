@@ -170,7 +170,7 @@ func (e *edit) prepare(ctx context.Context, target string) (p picture, r catalog
 	}
 	made.add(p)
 	r = e.record(target, p)
-	r.Name, r.Tags, r.Private, r.Data = former.Name, former.Tags, former.Private, former.Data
+	r.Name, r.Tags, r.Private, r.Data, r.Owner = former.Name, former.Tags, former.Private, former.Data, former.Owner
 	same = p.staged == source.staged
 	if same {
 		r.Placeholder, r.Version = former.Placeholder, former.Version

@@ -102,7 +102,6 @@ func (b *bench) start(change ...func(*Config)) {
 		f(&config)
 	}
 	b.Service = New(config)
-	b.t.Cleanup(func() { _ = b.Close() })
 }
 
 func (b *bench) token(id string, replace bool) string {
@@ -177,6 +176,7 @@ type faultStore struct {
 	origin.Store
 	stage, write, beforeCommit, afterCommit func() error
 	beforeDelete, afterDelete               func() error
+	beforePrivate, afterPrivate             func() error
 	open                                    atomic.Int64 // staged objects neither committed nor aborted
 	commits                                 atomic.Int64 // that succeeded
 }
@@ -214,6 +214,17 @@ func (r faultRoom) Delete(ctx context.Context, id string) error {
 
 func (s *faultStore) Delete(ctx context.Context, id string) error {
 	return s.remove(func() error { return s.Store.Delete(ctx, id) })
+}
+
+func (s *faultStore) SetPrivate(ctx context.Context, id string, private bool) (origin.Info, error) {
+	if err := run(s.beforePrivate); err != nil {
+		return origin.Info{}, err
+	}
+	info, err := s.Store.SetPrivate(ctx, id, private)
+	if err != nil {
+		return info, err
+	}
+	return info, run(s.afterPrivate)
 }
 
 func (s *faultStore) remove(do func() error) error {

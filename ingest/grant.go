@@ -117,11 +117,11 @@ func (s *Service) checkRequests(ctx context.Context, requests []GrantRequest, re
 	for i, request := range requests {
 		if results[i].ID = request.ID; request.ID == "" {
 			results[i].ID = mintID()
-			results[i].Err = request.Policy.check(s.config.MaxTTL)
+			results[i].Err = errors.Join(request.Policy.check(s.config.MaxTTL), s.checkPrivate(request.Policy.Private))
 			continue
 		}
 		if results[i].Err = origin.CheckID(request.ID); results[i].Err == nil {
-			results[i].Err = request.Policy.check(s.config.MaxTTL)
+			results[i].Err = errors.Join(request.Policy.check(s.config.MaxTTL), s.checkPrivate(request.Policy.Private))
 		}
 		if results[i].Err != nil || request.Replace || request.Policy.Replace {
 			continue

@@ -60,7 +60,6 @@ func (s *Service) ReceiveHashed(ctx context.Context, upload HashedUpload) (Hashe
 	if err != nil {
 		return Hashed{}, err
 	}
-	s.eager(id, upload.Policy.Outputs)
 	receipt, err := receiptOf(r)
 	return Hashed{Receipt: receipt, Hash: p.md5, Same: same}, err
 }
@@ -70,7 +69,7 @@ func (s *Service) storeHashed(ctx context.Context, id string, p picture, policy 
 	if r, err = s.sameHashed(ctx, id, p); !errors.Is(err, ErrNotFound) {
 		return r, true, err
 	}
-	in := intent{Kind: intentPut, Record: policy.describe(s.record(id, p))}
+	in := intent{Kind: intentPut, Record: policy.describe(s.record(id, p)), Outputs: policy.Outputs}
 	err = s.changing(ctx, id, intent{}, nil, func(ctx context.Context, change *catalog.Change) (err error) {
 		// Another upload of the same bytes may have come first.
 		if r, err = s.sameHashed(ctx, id, p); !errors.Is(err, ErrNotFound) {

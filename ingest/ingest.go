@@ -42,6 +42,7 @@ package ingest
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"io"
 	"log/slog"
@@ -158,10 +159,16 @@ type Config struct {
 	// Undelete is how long deleted sources are kept in the trash. [not at all]
 	Undelete time.Duration
 
+	// Labelled has what is published, and what gets new bytes, put into the queue of Labellers. [false]
+	Labelled bool
+
 	Fetcher  Fetcher  // [sources are not fetched]
 	Renderer Renderer // [nothing is rendered in the background]
-	// RenderWorkers render at one time, for RenderQueue outputs in all. [2, 256]
+	// RenderWorkers render at one time on this node, and Process takes no more when RenderQueue outputs wait. [2, 256]
 	RenderWorkers, RenderQueue int
+
+	// NoPrivate says why no source can be private here. [it can]
+	NoPrivate string
 
 	// ClientUploads is how many uploads one client may begin a minute, and at once. [any number]
 	ClientUploads int
@@ -200,31 +207,33 @@ func setDefault[T int | time.Duration](value *T, otherwise T) {
 	}
 }
 
-// Service gives out tokens, receives uploads and changes sources. Methods are safe for concurrent use. All that it runs by itself
-// is what Process renders in the background, which Close waits for.
+// Service gives out tokens, receives uploads and changes sources. Methods are safe for concurrent use. It runs nothing by
+// itself: Tend and Work are called for that.
 type Service struct {
 	config  Config
 	slots   chan struct{} // one token for each body being received
 	decodes chan struct{} // one token for each body being decoded
 	issued  atomic.Uint64 // grants asked for, to sweep on one in sweepEvery
 	clients *clients
-	jobs    *jobs
+	worker  string // who leases jobs
+	queued  signal // outputs
+	ended   signal // a job
 }
 
 // decodesAtOnce bounds the files that are in memory, at most the largest source each.
 const decodesAtOnce = 2
 
-// New returns a service. Close it.
+// New returns a service.
 func New(config Config) *Service {
 	config = config.withDefaults()
-	return &Service{
+	s := &Service{
 		config: config, slots: make(chan struct{}, config.MaxConcurrent), decodes: make(chan struct{}, decodesAtOnce),
-		clients: newClients(config.ClientUploads), jobs: newJobs(config.RenderWorkers),
+		clients: newClients(config.ClientUploads), worker: rand.Text(),
 	}
-}
-
-// Close gives up what is rendered in the background, and waits for it.
-func (s *Service) Close() error {
-	s.jobs.close()
-	return nil
+	config.Catalog.OnEnqueue(func(kind string) {
+		if kind == kindOutput {
+			s.queued.happen()
+		}
+	})
+	return s
 }

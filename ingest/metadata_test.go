@@ -161,7 +161,7 @@ func TestConfirm(t *testing.T) {
 	if _, err := b.Confirm(t.Context(), token); !errors.Is(err, ErrNoImage) {
 		t.Errorf("before the PUT: %v, want ErrNoImage", err)
 	}
-	file := filepath.Join(b.dir, "originals", origin.Incoming.Dir(), putObject(token))
+	file := filepath.Join(b.dir, "originals", origin.Incoming.Dir(), putObject(hashToken(token)))
 	if err := os.WriteFile(file, photo(1), 0o600); err != nil {
 		t.Fatal(err)
 	}

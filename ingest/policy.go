@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"deckle/catalog"
 	"deckle/transform"
 )
 
@@ -38,6 +39,7 @@ type Policy struct {
 	Data    json.RawMessage `json:"metadata,omitempty"` // a JSON object of at most 8 KiB, kept with the record
 	Name    string          `json:"name,omitempty"`     // for people, at most 256 bytes
 	Tags    []string        `json:"tags,omitempty"`     // at most 32, of at most 256 bytes each
+	Owner   string          `json:"owner,omitempty"`    // whose picture it will be
 	// TTL is how long the token is good: 0 for the service's own, at most Config.MaxTTL.
 	TTL time.Duration `json:"ttl,omitempty"`
 }
@@ -65,13 +67,19 @@ func (p Policy) check(maxTTL time.Duration) error {
 	return checkLabels(p.Name, p.Tags)
 }
 
-func checkData(data json.RawMessage) error {
+func checkData(data json.RawMessage) error { return checkObject(data, maxData) }
+
+func checkObject(data json.RawMessage, most int) error {
 	if len(data) == 0 {
 		return nil
 	}
 	var object map[string]json.RawMessage
-	if len(data) > maxData || json.Unmarshal(data, &object) != nil || object == nil {
-		return fmt.Errorf("%w: data is a JSON object of at most %d bytes", ErrPolicy, maxData)
+	if len(data) > most || json.Unmarshal(data, &object) != nil || object == nil {
+		return fmt.Errorf("%w: data is a JSON object of at most %d bytes", ErrPolicy, most)
+	}
+	// What the catalog would refuse is refused before anything is stored.
+	if err := catalog.CheckData(string(data)); err != nil {
+		return fmt.Errorf("%w: %w", ErrPolicy, err)
 	}
 	return nil
 }

@@ -15,6 +15,12 @@ import (
 
 // place makes the bytes durable under the change's id, then the record with which the change ends, and tells this node.
 func (s *Service) place(ctx context.Context, change *catalog.Change, in intent, staged origin.Staged, more ...catalog.Step) (catalog.Record, error) {
+	private, err := s.privacy(ctx, change, in)
+	if err != nil {
+		return catalog.Record{}, err
+	}
+	in.Record.Private = private
+	staged.SetPrivate(private)
 	info, err := staged.Commit(ctx, change.ID, in.Replace)
 	if errors.Is(err, origin.ErrExists) {
 		info, err = s.adopt(ctx, change.ID, staged, in.Record)
@@ -34,6 +40,7 @@ func (s *Service) recordPut(ctx context.Context, change *catalog.Change, in inte
 	r.Version = info.Version
 	step := catalog.Step{
 		Change: change, Put: &r, Replace: in.Replace, Drop: in.Area, Use: in.uses(), Upload: in.Upload, Anyhow: anyhow, Announce: in.announce,
+		Enqueue: append(s.eager(r, in.Outputs), s.toLabel(r)...),
 	}
 	r, err := s.config.Catalog.Settle(ctx, r.Updated, append([]catalog.Step{step}, more...)...)
 	if err != nil {

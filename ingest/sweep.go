@@ -127,7 +127,7 @@ func (s *Service) Tend(ctx context.Context) {
 	for {
 		_, recoverErr := s.Recover(ctx)
 		_, sweepErr := s.SweepIncoming(ctx)
-		if err := errors.Join(recoverErr, sweepErr); err != nil && ctx.Err() == nil {
+		if err := errors.Join(recoverErr, sweepErr, s.sweepJobs(ctx)); err != nil && ctx.Err() == nil {
 			s.config.Log.Warn("not everything that was left over could be seen to", "error", err)
 		}
 		select {

@@ -74,14 +74,7 @@ func (s *Service) Receive(ctx context.Context, upload Upload) (Receipt, error) {
 	if g, err = s.claim(ctx, g); err != nil {
 		return Receipt{}, err
 	}
-	receipt, err := s.receiveClaimed(ctx, g, policy, upload)
-	if err != nil {
-		return Receipt{}, err
-	}
-	if !receipt.Pending {
-		s.eager(receipt.ID, policy.Outputs)
-	}
-	return receipt, nil
+	return s.receiveClaimed(ctx, g, policy, upload)
 }
 
 // repeat answers an upload whose token has been used: it reads the body to know whether it is the same, and stores nothing.
@@ -148,6 +141,9 @@ func (s *Service) store(ctx context.Context, g catalog.Grant, policy Policy, upl
 		Record: policy.describe(s.record(g.ID, p)), Replace: g.Replace,
 		Token: g.TokenHash, Attempt: g.Attempt, Upload: fingerprint(got.sha256, upload.Crop),
 	}
+	if got.md5 != p.md5 {
+		in.Record.SentMD5 = got.md5
+	}
 	return s.keep(ctx, g, policy, in, p)
 }
 
@@ -155,16 +151,24 @@ func (s *Service) store(ctx context.Context, g catalog.Grant, policy Policy, upl
 func (s *Service) keep(ctx context.Context, g catalog.Grant, policy Policy, in intent, p picture) (receipt Receipt, err error) {
 	var begun intent // to be published later: what a crash leaves in the area is nobody's, and swept
 	if !policy.Later {
-		in.Kind = intentPut
+		in.Kind, in.Outputs = intentPut, policy.Outputs
 		begun = in
+	}
+	if in.Record.Owner != "" {
+		begun = intent{} // what the account allows is asked first
 	}
 	var r catalog.Record
 	err = s.changing(ctx, g.ID, begun, &g, func(ctx context.Context, change *catalog.Change) (err error) {
 		if policy.Later {
 			r, err = s.keepIncoming(ctx, change, in, p.staged, policy.Outputs)
-		} else {
-			r, err = s.place(ctx, change, in, p.staged)
+			return err
 		}
+		if begun.Kind == "" {
+			if err := s.decide(ctx, change, in, catalog.Step{}); err != nil {
+				return err
+			}
+		}
+		r, err = s.place(ctx, change, in, p.staged)
 		return err
 	})
 	if errors.Is(err, ErrUsed) {
@@ -183,7 +187,7 @@ func (s *Service) keep(ctx context.Context, g catalog.Grant, policy Policy, in i
 
 // describe adds what the policy says of the source to its record.
 func (p Policy) describe(r catalog.Record) catalog.Record {
-	r.Private, r.Data, r.Name, r.Tags = p.Private, string(p.Data), p.Name, p.Tags
+	r.Private, r.Data, r.Name, r.Tags, r.Owner = p.Private, string(p.Data), p.Name, p.Tags, p.Owner
 	return r
 }
 

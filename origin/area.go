@@ -50,7 +50,8 @@ type Presigner interface {
 	PresignPut(ctx context.Context, id string, lifetime time.Duration) (url string, header http.Header, err error)
 }
 
-// Copy stores the source of one store under an id of another, which may be the same, and returns what Stat will say of it. The
+// Copy stores the source of one store under an id of another, which may be the same, private if it was, and returns what Stat will
+// say of it. The
 // bytes go through check, where it is given, before they are stored: its error is Copy's.
 func Copy(ctx context.Context, from Reader, fromID string, to Writer, toID string, replace bool, check func(path string) error) (info Info, err error) {
 	staged, err := StageCopy(ctx, from, fromID, to)
@@ -69,7 +70,7 @@ func Copy(ctx context.Context, from Reader, fromID string, to Writer, toID strin
 // copyBuffer is what a copy holds of a source at a time, bytes.
 const copyBuffer = 256 << 10
 
-// StageCopy is Stage with the bytes of a source.
+// StageCopy is Stage with the bytes of a source. It is private when the source is.
 func StageCopy(ctx context.Context, from Reader, id string, to Writer) (staged Staged, err error) {
 	object, err := from.Open(ctx, id, Range{})
 	if err != nil {
@@ -79,6 +80,7 @@ func StageCopy(ctx context.Context, from Reader, id string, to Writer) (staged S
 	if staged, err = to.Stage(ctx); err != nil {
 		return nil, err
 	}
+	staged.SetPrivate(object.Private)
 	// The staged object may count or hash what is written, so that neither end can copy in its own way.
 	if _, err := io.CopyBuffer(struct{ io.Writer }{staged}, struct{ io.Reader }{object.Body}, make([]byte, copyBuffer)); err != nil {
 		return nil, errors.Join(fmt.Errorf("copy original: %w", err), staged.Abort())

@@ -34,6 +34,7 @@ type Info struct {
 	Size     int64     // bytes; -1 when an upstream does not say
 	Modified time.Time // whole seconds; zero when unknown
 	Stale    bool      // the store cannot be asked now: this is what it said before
+	Private  bool      // not for everybody to read; no part of Version
 }
 
 // Range asks for part of a source: Length bytes from Offset, or all from Offset when Length is 0.
@@ -80,6 +81,9 @@ type Writer interface {
 	Stage(ctx context.Context) (Staged, error)
 	// Delete removes a source; ErrNotFound when there is none.
 	Delete(ctx context.Context, id string) error
+	// SetPrivate says durably whether a source is private, and returns what Stat will say; ErrNotFound when there is none.
+	// Whoever opens it while that changes sees either. No reader ever finds bytes that have been private all along otherwise.
+	SetPrivate(ctx context.Context, id string, private bool) (Info, error)
 }
 
 // Staged is a source being written: written, looked at, then committed or aborted. It is used by one goroutine.
@@ -87,6 +91,8 @@ type Staged interface {
 	io.Writer
 	// Path names a local file that holds what was written so far, readable until Commit or Abort.
 	Path() string
+	// SetPrivate says whether the source is to be private, before Commit; it is not unless this says so.
+	SetPrivate(private bool)
 	// Commit makes the bytes durable under id, all at once, and returns what Stat will say. With replace false it answers
 	// ErrExists when id is taken, atomically. After an error nothing is stored under id that was not there before, and Abort
 	// is still owed; after ErrExists Commit may be called again, with replace or for another id.

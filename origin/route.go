@@ -104,6 +104,15 @@ func (r *Route) Delete(ctx context.Context, id string) error {
 	return w.Delete(ctx, id)
 }
 
+// SetPrivate asks the store of the id.
+func (r *Route) SetPrivate(ctx context.Context, id string, private bool) (Info, error) {
+	w, err := r.writer(id)
+	if err != nil {
+		return Info{}, err
+	}
+	return w.SetPrivate(ctx, id, private)
+}
+
 // Stage opens room in the writable store with the shortest prefix; a Commit to another store copies the bytes there.
 // ErrReadOnly when no store can be written.
 func (r *Route) Stage(ctx context.Context) (Staged, error) {
@@ -120,7 +129,13 @@ func (r *Route) Stage(ctx context.Context) (Staged, error) {
 // routed is an upload whose store is not known before its id is.
 type routed struct {
 	Staged
-	route *Route
+	route   *Route
+	private bool
+}
+
+func (s *routed) SetPrivate(private bool) {
+	s.private = private
+	s.Staged.SetPrivate(private)
 }
 
 func (s *routed) Commit(ctx context.Context, id string, replace bool) (Info, error) {
@@ -131,7 +146,7 @@ func (s *routed) Commit(ctx context.Context, id string, replace bool) (Info, err
 	if target == s.route.staging {
 		return s.Staged.Commit(ctx, id, replace)
 	}
-	info, err := copyTo(ctx, target, s.Path(), id, replace)
+	info, err := copyTo(ctx, target, s.Path(), id, replace, s.private)
 	if err == nil {
 		// The upload is safe under its id; what is left here is only room to give back.
 		_ = s.Abort()
@@ -139,7 +154,7 @@ func (s *routed) Commit(ctx context.Context, id string, replace bool) (Info, err
 	return info, err
 }
 
-func copyTo(ctx context.Context, target Writer, path, id string, replace bool) (info Info, err error) {
+func copyTo(ctx context.Context, target Writer, path, id string, replace, private bool) (info Info, err error) {
 	source, err := os.Open(path)
 	if err != nil {
 		return Info{}, fmt.Errorf("route upload: %w: %w", ErrUnavailable, err)
@@ -150,6 +165,7 @@ func copyTo(ctx context.Context, target Writer, path, id string, replace bool) (
 		return Info{}, err
 	}
 	defer func() { err = errors.Join(err, staged.Abort()) }()
+	staged.SetPrivate(private)
 	if _, err := io.Copy(staged, source); err != nil {
 		return Info{}, fmt.Errorf("route upload: %w: %w", ErrUnavailable, err)
 	}

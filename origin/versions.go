@@ -46,7 +46,8 @@ func setDefault[T int | time.Duration](value *T, otherwise T) {
 // The bound: a source replaced elsewhere is seen here within Stale (5 s), on the node that took the upload at once (Set), and
 // on one that is told so at once (Invalidate). While the store is unavailable what is remembered goes on being answered for
 // IfError, with at most one question per source and Stale; after its return a replaced source is seen within twice Stale.
-// An absent source is ErrNotFound from memory for Fresh only. Open is not remembered.
+// An absent source is ErrNotFound from memory for Fresh only, and a private one answered for as long, so that nobody can tell them
+// apart by the time. Open is not remembered.
 type Versions struct {
 	reader Reader
 	config VersionsConfig
@@ -193,8 +194,8 @@ func (v *Versions) judge(known remembered, ok bool, now time.Time) verdict {
 	switch {
 	case age < v.config.Fresh:
 		return believe
-	case known.missing:
-		return askNow
+	case known.missing, known.info.Private && known.failed.IsZero():
+		return askNow // both alike, so that the time of an answer does not tell which of them it was
 	case age < v.config.Stale && known.failed.IsZero():
 		return refresh
 	case known.failed.IsZero() || age >= v.config.IfError:

@@ -31,6 +31,7 @@ type Access struct {
 	vary    []byte           // the request headers that the answer depends on; empty for none
 	begin   time.Time
 	stale   bool          // the source could not be asked about
+	private bool          // the source is, and the signature lets this request see it
 	fetch   time.Duration // reading the source, where this request did that
 	render  time.Duration // waiting for a slot and rendering, likewise
 	scratch [192]byte     // where header values are put together

@@ -57,6 +57,10 @@ func (p *Proxy) validators(h *fasthttp.ResponseHeader, n *naming, tag string) {
 	if len(n.date) > 0 {
 		h.SetCanonical(headerModified, n.date)
 	}
+	if n.private {
+		h.SetCanonical(headerCacheControl, p.told.private)
+		return
+	}
 	p.keep(h, &n.request)
 	p.tag(h, n.request.Source)
 }

@@ -47,7 +47,7 @@ func (p *Proxy) fetch(ctx context.Context, id, version string) ([]byte, origin.I
 		begin := time.Now()
 		f, err := p.readSource(within, id)
 		p.Observe.Fetch(time.Since(begin), len(f.source), err)
-		if err == nil && f.info.Version == version {
+		if err == nil && f.info.Version == version && !f.info.Private { // it may be public in a moment, and then be asked for as that
 			p.fetches.recent.add(name, f)
 		}
 		return f, err

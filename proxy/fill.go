@@ -99,7 +99,7 @@ func (p *Proxy) render(ctx context.Context, key cache.Key, r Request, info origi
 	if err != nil {
 		return nil, err
 	}
-	if now.Version != info.Version {
+	if now.Version != info.Version || now.Private && !info.Private {
 		return nil, &changedError{now: now}
 	}
 	if info.Size >= 0 && int64(len(source)) != info.Size { // the same version, so that one of its lengths is a lie

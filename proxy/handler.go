@@ -92,6 +92,7 @@ func (p *Proxy) read(ctx *fasthttp.RequestCtx, a *Access, path, query string) {
 	if bounded, changed := p.bound(r); changed && p.snaps() {
 		r.Spec = bounded
 	} else if changed {
+		p.accept(ctx, a, path, query)
 		p.redirectToBounds(ctx, r, bounded, path, query)
 		return
 	}
@@ -150,6 +151,9 @@ func (p *Proxy) answer(wait context.Context, ctx *fasthttp.RequestCtx, a *Access
 	}
 	a.stale = info.Stale
 	for range 3 {
+		if err := p.show(ctx, a, q, info); err != nil {
+			return err
+		}
 		var n *naming
 		if n, err = p.name(q, info); err != nil {
 			return err

@@ -28,7 +28,7 @@ const processName = "process"
 // divert answers what is neither a picture's URL nor an upload with a token, and tells whether it did: uploads into namespaces,
 // and the endpoints of other systems. Without any of them configured it looks at nothing.
 func (p *Proxy) divert(ctx *fasthttp.RequestCtx, a *Access, path string) bool {
-	if p.C2C != nil && p.c2c(ctx, a, path) {
+	if p.C2C != nil && p.c2c(ctx, a, path) || p.ImageStorage != nil && p.imageStorage(ctx, a, path) {
 		return true
 	}
 	if p.ImageServer && path == statusCheck && !ctx.IsPost() {

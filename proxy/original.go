@@ -115,8 +115,8 @@ func (p *Proxy) original(wait context.Context, ctx *fasthttp.RequestCtx, a *Acce
 	if err != nil {
 		return err
 	}
-	if partial && object.Version != info.Version {
-		_ = object.Body.Close() // a part of other bytes than the validator named is of no use to anybody
+	if partial && object.Version != info.Version || object.Private && !info.Private {
+		_ = object.Body.Close() // a part of other bytes than the validator named is of no use, and private ones were not looked for
 		return &changedError{now: object.Info}
 	}
 	a.From, a.Bytes = fromOriginal, -1

@@ -39,6 +39,7 @@ type told struct {
 	fresh     []byte // Cache-Control of an answer that may change
 	versioned []byte // of one that does not
 	failed    []byte // of an error that the same request would meet again
+	private   []byte // of a source that is not for everybody
 	cdn       []byte // empty for none
 }
 
@@ -60,7 +61,7 @@ func (p Policy) tell() told {
 	if p.ErrorMaxAge >= time.Second {
 		failed = appendSeconds([]byte("public, max-age="), p.ErrorMaxAge)
 	}
-	return told{fresh: fresh, versioned: []byte(versionedControl), failed: failed, cdn: []byte(p.CDN)}
+	return told{fresh: fresh, versioned: []byte(versionedControl), failed: failed, private: appendSeconds([]byte("private, max-age="), p.MaxAge), cdn: []byte(p.CDN)}
 }
 
 const noStore = "no-store"

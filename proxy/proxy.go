@@ -7,6 +7,7 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"net/http"
 	"net/netip"
 	"sync/atomic"
 	"time"
@@ -62,6 +63,8 @@ type Config struct {
 	Admission   Admission // who may send them
 	ImageServer bool      // namespaces answer in the words of image-server
 	C2C         *C2C      // optional
+
+	ImageStorage http.Handler // optional: answers clients of image-storage-service
 
 	Log     *slog.Logger
 	Observe Observer // optional

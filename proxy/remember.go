@@ -26,6 +26,7 @@ type reading struct {
 // naming is what a request comes to for one class of viewers, at one version of its source.
 type naming struct {
 	version string
+	private bool
 	changed time.Time // when the source did; zero when unknown
 	request Request   // its format settled
 	key     cache.Key
@@ -84,7 +85,7 @@ func (p *Proxy) name(q *asking, info origin.Info) (*naming, error) {
 		return p.newNaming(*q.hinted, q.class, info)
 	}
 	place := &q.read.named[q.class]
-	if known := place.Load(); known != nil && known.version == info.Version && known.changed.Equal(info.Modified) {
+	if known := place.Load(); known != nil && known.version == info.Version && known.private == info.Private && known.changed.Equal(info.Modified) {
 		return known, nil
 	}
 	n, err := p.newNaming(q.read.request, q.class, info)
@@ -107,8 +108,11 @@ func (p *Proxy) newNaming(r Request, c class, info origin.Info) (*naming, error)
 	if p.Generation != "" {
 		version += "." + p.Generation
 	}
+	if info.Private {
+		version += cache.PrivateMark
+	}
 	n := &naming{
-		version: info.Version, request: r,
+		version: info.Version, private: info.Private, request: r,
 		key: cache.Key{Source: r.Source, Version: version, Variant: r.variant()},
 	}
 	n.tag = keyTag(n.key)

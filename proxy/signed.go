@@ -112,6 +112,9 @@ func (p *Proxy) endWithSignature(ctx *fasthttp.RequestCtx, a *Access) {
 	if ctx.Response.StatusCode() == fasthttp.StatusUnauthorized {
 		ctx.Response.Header.Set(fasthttp.HeaderWWWAuthenticate, `Signature realm="deckle"`)
 	}
+	if a.private {
+		defer p.endPrivate(ctx, a)
+	}
 	if a.proof == nil {
 		return
 	}

@@ -43,6 +43,7 @@ type lastRecord struct {
 	Modified time.Time `json:"modified"`
 	At       time.Time `json:"at"`
 	Missing  bool      `json:"missing,omitempty"`
+	Private  bool      `json:"private,omitempty"`
 }
 
 // Recaller is a Versions that can be told what was known before it began.
@@ -99,17 +100,22 @@ func (k *LastKnown) Stat(ctx context.Context, id string) (origin.Info, error) {
 	info, err := k.Reader.Stat(ctx, id)
 	switch {
 	case err == nil:
-		k.note(id, lastRecord{Version: info.Version, Size: info.Size, Modified: info.Modified})
+		k.Learn(id, info)
 	case errors.Is(err, origin.ErrNotFound):
 		k.note(id, lastRecord{Missing: true})
 	}
 	return info, err
 }
 
+// Learn has noted what became of a source here, without asking the store. It comes behind what was noted before.
+func (k *LastKnown) Learn(id string, info origin.Info) {
+	k.note(id, lastRecord{Version: info.Version, Size: info.Size, Modified: info.Modified, Private: info.Private})
+}
+
 func (k *LastKnown) note(id string, r lastRecord) {
 	r.At = time.Now()
 	was, ok := k.noted.Get(id)
-	if ok && was.Version == r.Version && was.Missing == r.Missing && r.At.Sub(was.At) < lastKnownAgain {
+	if ok && was.Version == r.Version && was.Missing == r.Missing && was.Private == r.Private && r.At.Sub(was.At) < lastKnownAgain {
 		return
 	}
 	select {
@@ -176,7 +182,7 @@ func (k *LastKnown) recall(ctx context.Context, id string) (info origin.Info, at
 	if r.At.After(now) {
 		r.At = now // a clock was set back
 	}
-	return origin.Info{Version: r.Version, Size: r.Size, Modified: r.Modified}, r.At, now.Sub(r.At) < lastKnownFor
+	return origin.Info{Version: r.Version, Size: r.Size, Modified: r.Modified, Private: r.Private}, r.At, now.Sub(r.At) < lastKnownFor
 }
 
 // Versions returns v, with what was noted behind it for a source that v knows nothing of while the store is unavailable.

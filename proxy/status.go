@@ -47,6 +47,8 @@ var statuses = []statusRow{
 	{err: ingest.ErrCollision, status: 409, detail: "Another picture has the same hash."},
 	{err: ingest.ErrChanging, status: 503, detail: "The picture is being changed. Try again in a moment."},
 	{err: ingest.ErrNotFound, status: 404, detail: "There is no picture of that id."},
+	{err: ingest.ErrQuota, status: 403, own: true, detail: "The account may not have more pictures or bytes."},
+	{err: ingest.ErrAccount, status: 403, detail: "The account is being deleted, or was. Make it anew with POST /users once it is gone."},
 	{err: ingest.ErrClient, status: 429, detail: "Too many uploads from this address. Try again in a moment."},
 	{err: ingest.ErrUnsigned, status: 409, detail: "This store takes no signed PUT. Send the picture to the edge."},
 	{err: ingest.ErrNoFetch, status: 501, detail: "This server is not configured to do that."},

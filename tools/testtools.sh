@@ -6,6 +6,8 @@ PATH=$PATH:/usr/sbin
 missing=()
 command -v redis-server >/dev/null || missing+=(redis-server)
 command -v nginx >/dev/null || missing+=(nginx-light)
+# Its programs alone: tests make a cluster of their own, so that none is made and started here.
+compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || command -v initdb >/dev/null || missing+=(postgresql)
 # The samples in docs/signing are run in their languages.
 command -v node >/dev/null || missing+=(nodejs)
 command -v python3 >/dev/null || missing+=(python3)
@@ -18,5 +20,9 @@ as_root=()
 [ "$(id -u)" = 0 ] || as_root=(sudo)
 echo "tests: installing ${missing[*]}"
 # Installing them must not start them: tests start their own on free ports.
+case " ${missing[*]} " in *" postgresql "*)
+	"${as_root[@]}" mkdir -p /etc/postgresql-common
+	[ -e /etc/postgresql-common/createcluster.conf ] || echo "create_main_cluster = false" | "${as_root[@]}" tee /etc/postgresql-common/createcluster.conf >/dev/null ;;
+esac
 "${as_root[@]}" apt-get update -q >/dev/null
 "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -q --no-install-recommends "${missing[@]}" >/dev/null

@@ -61,6 +61,9 @@ func (t *Tier) Public(control string) (*Public, error) {
 // seen within the last 5 seconds, or by a look now that takes half a second at most. A bucket that cannot be asked has no copies.
 func (p *Public) Find(ctx context.Context, k cache.Key) (path string, ok bool) {
 	now := time.Now()
+	if k.Private() {
+		return "", false
+	}
 	if seen, found := p.known.Get(k); (!found || now.Sub(seen) > believed) && !p.look(ctx, k, now) {
 		return "", false
 	}
@@ -89,9 +92,9 @@ func (p *Public) look(ctx context.Context, k cache.Key, now time.Time) bool {
 // Get returns cache.ErrMiss.
 func (*Public) Get(context.Context, cache.Key) (*cache.Entry, error) { return nil, cache.ErrMiss }
 
-// Set stores the picture alone, unless it is there.
+// Set stores the picture alone, unless it is there, or private.
 func (p *Public) Set(ctx context.Context, k cache.Key, e *cache.Entry) error {
-	if p.look(ctx, k, time.Now()) {
+	if k.Private() || p.look(ctx, k, time.Now()) {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, setTimeout)

@@ -33,6 +33,10 @@ func Run(t *testing.T, open func(t *testing.T) *catalog.Catalog) {
 	t.Run("changes", func(t *testing.T) { testChanges(t, open(t)) })
 	t.Run("steps", func(t *testing.T) { testSteps(t, open(t)) })
 	t.Run("kept aside", func(t *testing.T) { testAsides(t, open(t)) })
+	t.Run("keys", func(t *testing.T) { testKeys(t, open(t)) })
+	t.Run("accounts", func(t *testing.T) { testAccounts(t, open(t)) })
+	t.Run("a quota at once", func(t *testing.T) { testQuotaAtOnce(t, open(t)) })
+	t.Run("deletions of accounts", func(t *testing.T) { testDeletions(t, open(t)) })
 	t.Run("faults", func(t *testing.T) { testFaults(t, open(t)) })
 }
 

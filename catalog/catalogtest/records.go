@@ -31,7 +31,7 @@ func testRecords(t *testing.T, c *catalog.Catalog) {
 	}
 	first := record("cat", "v1", epoch.Add(123*time.Millisecond))
 	want := first
-	want.Created = first.Updated
+	want.Created, want.Time = first.Updated, first.Updated
 	check := func(finished catalog.Record) {
 		t.Helper()
 		stored, err := c.Record(t.Context(), "cat")
@@ -49,12 +49,16 @@ func testRecords(t *testing.T, c *catalog.Catalog) {
 		ID: "cat", Version: "v2", SHA256: "other", Bytes: 7, Format: "png", Width: 1, Height: 2,
 		MD5: "md5", Placeholder: "thumb", Name: "Cat", Tags: []string{"a", "b"}, Private: true, Data: `{"n":1}`,
 		Created: want.Created, Updated: epoch.Add(time.Hour),
+		File: "pets/cat.png", Time: epoch.Add(-time.Hour), Owner: "ann",
+		Labels: []catalog.Label{{Name: "Cat", Category: "object", Confidence: 99.5, Source: "eye"}, {Name: "Box", Confidence: 80, Source: "eye"}},
 	}
 	check(upload(t, c, want, true))
 
-	// What people said of it stays, and it stays private.
+	// What people said of it stays, and it stays private; what machines said of the former bytes goes.
 	next := record("cat", "v3", epoch.Add(2*time.Hour))
+	former := want
 	want = next
+	want.File, want.Time, want.Owner = former.File, former.Time, former.Owner
 	want.Created, want.Name, want.Tags, want.Private, want.Data = first.Updated, "Cat", []string{"a", "b"}, true, `{"n":1}`
 	check(upload(t, c, next, true))
 }

@@ -108,7 +108,7 @@ func receipt(token, version string, created, updated time.Duration) step {
 			return err
 		}
 		want := record(p.id, version, epoch.Add(updated))
-		want.Created = epoch.Add(created)
+		want.Created, want.Time = epoch.Add(created), epoch.Add(created)
 		if diff := cmp.Diff(want, g.Record); !g.Used() || g.Upload != "upload of "+version || diff != "" {
 			return errors.New("used " + g.Upload + ", receipt (-want +got): " + diff)
 		}

@@ -4,6 +4,8 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
+	_ "embed" // the schema of the index
 	"errors"
 	"fmt"
 	"io/fs"
@@ -15,13 +17,19 @@ import (
 	"time"
 
 	"github.com/pressly/goose/v3"
-	_ "modernc.org/sqlite" // registers the driver "sqlite"
+	"modernc.org/sqlite" // registers the driver "sqlite", too
 
 	"deckle/catalog"
+	"deckle/filter"
 )
 
 // readers is how many connections read at once. Reads are looked up by key and take microseconds; more would only hold memory.
 const readers = 4
+
+//go:embed index.sql
+var index string
+
+var dialect = catalog.Dialect{Filter: filter.SQLite, Goose: goose.DialectSQLite3, Index: index, Contains: "instr"}
 
 // openTimeout bounds the opening: the creation of the schema, and the wait for another process that is creating it.
 const openTimeout = 30 * time.Second
@@ -29,6 +37,18 @@ const openTimeout = 30 * time.Second
 // pragmas hold for every connection. WAL lets readers go on beside the writer, and synchronous=FULL flushes it at each commit:
 // with NORMAL a power cut may take back commits that were acknowledged (https://www.sqlite.org/pragma.html#pragma_synchronous).
 var pragmas = []string{"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(ON)"}
+
+func init() {
+	for _, f := range filter.Functions() {
+		sqlite.MustRegisterDeterministicScalarFunction(f.Name, f.Args, func(_ *sqlite.FunctionContext, args []driver.Value) (driver.Value, error) {
+			values := make([]any, len(args))
+			for i, arg := range args {
+				values[i] = arg
+			}
+			return f.Do(values)
+		})
+	}
+}
 
 // Open opens the catalog in the file at path, and makes the file, its directory and its schema where they are missing. Both are
 // readable by their owner only. Several processes may have the file open; it must not be on a network file system.
@@ -43,7 +63,7 @@ func Open(path string) (*catalog.Catalog, error) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), openTimeout)
 	defer cancel()
-	c, err := catalog.New(ctx, goose.DialectSQLite3, write, read)
+	c, err := catalog.New(ctx, catalog.Database{Write: write, Read: read, Dialect: dialect})
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open catalog: %w", err), write.Close(), read.Close())
 	}

@@ -35,11 +35,10 @@ type settings struct {
 	AdminListen string `default:"127.0.0.1:8081" help:"Address of the operator's listener."`
 	Data        string `default:"./data" help:"Directory of everything that is kept on disk."`
 
-	Origin   string `help:"Where originals live: file:///path, s3://bucket/prefix?endpoint=URL&region=R, or https://host/path (read only). Several, by id prefix: shop=s3://...,file:///path. Default: a directory under the data directory." placeholder:"URL"`
-	Memory   string `default:"256MiB" help:"Size of the memory tier."`
-	Redis    string `help:"Shared tier: redis://host:port/db or rediss://." placeholder:"URL"`
-	Store    string `help:"Durable tier: file:///path?max=20GiB or s3://... Default: 20 GiB under the data directory." placeholder:"URL"`
-	Database string `help:"Records: sqlite:///path. Default: a file under the data directory." placeholder:"URL"`
+	Origin string `help:"Where originals live: file:///path, s3://bucket/prefix?endpoint=URL&region=R, or https://host/path (read only). Several, by id prefix: shop=s3://...,file:///path. Default: a directory under the data directory." placeholder:"URL"`
+	Memory string `default:"256MiB" help:"Size of the memory tier."`
+	Redis  string `help:"Shared tier: redis://host:port/db or rediss://." placeholder:"URL"`
+	Store  string `help:"Durable tier: file:///path?max=20GiB or s3://... Default: 20 GiB under the data directory." placeholder:"URL"`
 
 	Renderers string `default:"auto" help:"Renders at once; auto is one a core."`
 	Queue     string `default:"auto" help:"Renders that may wait before 503; auto is 16 a renderer."`
@@ -50,15 +49,18 @@ type settings struct {
 	RendererMemory string `default:"1GiB" help:"Most memory that one such process may allocate."`
 	PyramidMemory  string `default:"128MiB" help:"Most memory for decoded sources that several sizes are asked of at about the same time; 0 decodes for each."`
 
-	Rendering renderSettings `embed:""`
-	HTTP      httpSettings   `embed:""`
-	Guard     guardSettings  `embed:""`
-	Fleet     fleetSettings  `embed:""`
-	Signing   signSettings   `embed:""`
-	Events    eventSettings  `embed:""`
-	Ingest    ingestSettings `embed:""`
-	API       apiSettings    `embed:""`
-	Compat    compatSettings `embed:""`
+	Records   databaseSettings `embed:""`
+	Rendering renderSettings   `embed:""`
+	HTTP      httpSettings     `embed:""`
+	Guard     guardSettings    `embed:""`
+	Fleet     fleetSettings    `embed:""`
+	Signing   signSettings     `embed:""`
+	Events    eventSettings    `embed:""`
+	Ingest    ingestSettings   `embed:""`
+	API       apiSettings      `embed:""`
+	Compat    compatSettings   `embed:""`
+	Labels    labelSettings    `embed:""`
+	Auth      authSettings     `embed:""`
 
 	APIKeys string `name:"api-keys" help:"Keys that the operator's listener takes, separated by commas." placeholder:"KEY,..."`
 
@@ -90,7 +92,7 @@ type configuration struct {
 	origins             []routedOrigin
 	memory              int64 // bytes
 	redis, store        *url.URL
-	database            string // file name
+	database            recordsAt
 	renderers, queue    int
 	timeout, maxAge     time.Duration
 	isolate             bool
@@ -107,10 +109,13 @@ type configuration struct {
 	guard               guarding
 	fleet               fleetTimes
 	signed              proxy.Signed
+	viewTime            time.Duration // the longest that a view URL is good
 	events              eventing
 	intake              intake
 	api                 apiAccess
 	compat              compatibility
+	labels              labelling
+	auth                authorising
 	engine              vips.Config
 	tokenLifetime       time.Duration
 	accessLog, logLevel string
@@ -214,10 +219,17 @@ func (s *settings) resolve() (*configuration, error) {
 	c.guard = s.Guard.resolve(&r)
 	c.fleet = s.Fleet.resolve(&r, c.renderTimeout)
 	c.signed = s.Signing.resolve(&r, s.HTTP.Redirect != "")
+	if c.viewTime = time.Hour; c.signed.Verifier == nil {
+		c.viewTime = r.duration("signature-max-age", s.Signing.SignatureMaxAge, time.Second)
+	} else if age, err := time.ParseDuration(s.Signing.SignatureMaxAge); err == nil { // a fault of it is known
+		c.viewTime = age
+	}
 	c.events = s.Events.resolve(&r)
 	c.intake = s.Ingest.resolve(&r)
 	c.api = s.API.resolve(&r, c.signed, s.Signing.SignatureMaxAge)
 	c.compat = s.Compat.resolve(&r, c)
+	c.labels = s.Labels.resolve(&r)
+	c.auth = s.Auth.resolve(&r)
 	for _, cidr := range list(s.AllowUpstream) {
 		prefix, err := netip.ParsePrefix(cidr)
 		if err != nil {
@@ -228,8 +240,8 @@ func (s *settings) resolve() (*configuration, error) {
 	if c.stale < c.fresh {
 		r.fault("version-stale", s.VersionStale, "at least --version-fresh")
 	}
-	if len(c.apiKeys) == 0 && !loopback(s.AdminListen) {
-		r.fault("admin-listen", s.AdminListen, "an address on loopback, as long as no --api-keys are set")
+	if len(c.apiKeys) == 0 && !c.auth.tokens() && !loopback(s.AdminListen) {
+		r.fault("admin-listen", s.AdminListen, "an address on loopback, as long as neither --api-keys nor --oidc-issuer, --oidc-jwks-url or --introspection-url is set")
 	}
 	if len(r.faults) > 0 {
 		return nil, fmt.Errorf("%w: the configuration has faults:\n  %w", errUsage, joinLines(r.faults))
@@ -252,10 +264,7 @@ func (s *settings) resolveStores(r *reader, c *configuration) {
 		c.redis = r.url("redis", s.Redis, "redis", "rediss")
 	}
 	c.store = r.url("store", fallback(s.Store, under("variants")), "file", "s3")
-	c.database = filepath.Join(c.data, "deckle.db")
-	if s.Database != "" {
-		c.database = r.url("database", s.Database, "sqlite").Path
-	}
+	c.database = s.Records.resolve(r, c.data)
 }
 
 // resolveRules reads what the configuration says of sizes and presets; the limits are known by then.

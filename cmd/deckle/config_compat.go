@@ -15,14 +15,19 @@ type compatSettings struct {
 	UploadKeys  string `help:"Keys that uploads into namespaces, and those of c2c, may show in place of a signature, as Authorization: Bearer KEY; 16 bytes or more each, separated by commas." placeholder:"KEY,..."`
 	OpenUploads bool   `help:"Let anybody upload into namespaces, and as c2c does, without a key or a signature."`
 	SourcePorts string `default:"80,443" help:"Ports that POST /NAME?source=URL may fetch pictures from, separated by commas." placeholder:"PORT,..."`
-	Compat      string `help:"Other systems whose clients are served, on the edge: image-server, c2c; separated by commas." placeholder:"SYSTEM,..."`
+	Compat      string `help:"Other systems whose clients are served, on the edge: image-server, c2c, image-storage; separated by commas." placeholder:"SYSTEM,..."`
 	C2CSecret   string `name:"c2c-secret" help:"What clients of c2c show to publish, rotate and delete; nobody may without it." placeholder:"SECRET"`
 	C2CSuffixes string `name:"c2c-suffixes" default:"BI=_1500_1500?quality=90;MI=_400_400?quality=90;SI=_200_200?fit=crop&quality=90" help:"What stands behind the keys of c2c, as presets are written: KEYMI.webp."`
+	OpenLibrary bool   `help:"Let clients of image-storage see, upload, change and delete all pictures without a token, as that system does where it knows no issuer."`
+	DemandAll   bool   `help:"Refuse clients of image-storage that change or delete pictures and do not say which, unless they say all=true."`
 }
 
 // compatibility is compatSettings, read.
 type compatibility struct {
 	imageServer, c2c bool
+	imageStorage     bool
+	openLibrary      bool // to its clients
+	demandAll        bool // of them, to change all pictures
 	secret           string
 	open             bool
 	keys             []string
@@ -35,7 +40,7 @@ const minUploadKey = 16
 // resolve reads the settings into the rules of URLs and the rest; faults are kept in r. Limits, rules and signatures were read
 // before.
 func (s *compatSettings) resolve(r *reader, c *configuration) compatibility {
-	compat := compatibility{secret: s.C2CSecret, open: s.OpenUploads, keys: list(s.UploadKeys)}
+	compat := compatibility{secret: s.C2CSecret, open: s.OpenUploads, openLibrary: s.OpenLibrary, demandAll: s.DemandAll, keys: list(s.UploadKeys)}
 	for _, text := range list(s.SourcePorts) {
 		compat.ports = append(compat.ports, uint16(r.number("source-ports", text, 0, math.MaxUint16)))
 	}
@@ -50,8 +55,13 @@ func (s *compatSettings) resolve(r *reader, c *configuration) compatibility {
 		case "c2c":
 			compat.c2c = true
 			s.resolveSuffixes(r, c)
+		case systemImageStorage:
+			compat.imageStorage = true
+			if err := storageCredentials(); err != nil {
+				r.fault("compat", system, "an environment that can be set: "+err.Error())
+			}
 		default:
-			r.fault("compat", system, "image-server or c2c")
+			r.fault("compat", system, "image-server, c2c or image-storage")
 		}
 	}
 	var err error
@@ -65,6 +75,8 @@ func (s *compatSettings) resolve(r *reader, c *configuration) compatibility {
 	}
 	takes := len(namespaces) > 0 || compat.c2c
 	switch {
+	case (s.DemandAll || s.OpenLibrary) && !compat.imageStorage:
+		r.fault("compat", s.Compat, "image-storage, as long as --open-library or --demand-all is set")
 	case s.OpenUploads && !takes:
 		r.fault("open-uploads", "true", "--namespaces or --compat beside it: nothing else takes uploads without a token")
 	case s.OpenUploads && c.signed.Uploads:

@@ -14,7 +14,7 @@ import (
 type eventSettings struct {
 	WebhookURL       string `name:"webhook-url" help:"Endpoints that are told of events, separated by commas; a name in front, as in shop=https://host/path, is what the other settings and the records know one by, else it is its host." placeholder:"[NAME=]URL,..."`
 	WebhookSecret    string `help:"What deliveries are signed with, or NAME=SECRET for each endpoint, separated by commas." placeholder:"SECRET"`
-	WebhookEvents    string `help:"Events that endpoints are told of, separated by commas, or NAME=EVENT+EVENT for each endpoint: uploaded, replaced, published, unpublished, rotated, deleted, restored, processed, failed, batch_complete. Default: all." placeholder:"EVENT,..."`
+	WebhookEvents    string `help:"Events that endpoints are told of, separated by commas, or NAME=EVENT+EVENT for each endpoint: uploaded, replaced, published, unpublished, rotated, deleted, restored, processed, failed, batch_complete, labelled. Default: all." placeholder:"EVENT,..."`
 	WebhookTimeout   string `default:"10s" help:"How long one delivery may take."`
 	WebhookRetryFor  string `default:"24h" help:"How long a delivery is tried again before it is given up; it can be replayed then."`
 	WebhookRetryMost string `default:"5m" help:"Longest pause between two tries; the first is up to 1s, each further one up to four times as long."`

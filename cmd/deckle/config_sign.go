@@ -13,11 +13,11 @@ import (
 )
 
 // secretFlags are the flags whose values are not shown.
-var secretFlags = map[string]bool{"api-keys": true, "signing-secrets": true, "webhook-url": true, "upload-keys": true, "c2c-secret": true, "webhook-secret": true}
+var secretFlags = map[string]bool{"api-keys": true, "signing-secrets": true, "webhook-url": true, "upload-keys": true, "c2c-secret": true, "webhook-secret": true, "label-sidecar-key": true, "introspection-secret": true}
 
 // signingSecrets are the flags that say what URLs are signed with.
 type signingSecrets struct {
-	SigningSecrets     string `help:"Secrets that URLs are signed with, newest first, separated by commas: 16 bytes or more each, as deckle secret makes them." placeholder:"SECRET,..."`
+	SigningSecrets     string `help:"Secrets that URLs are signed with, newest first, separated by commas: 16 bytes or more each, as deckle secret makes them. Without any, a node alone keeps one of its own in the data directory, for pictures that are private." placeholder:"SECRET,..."`
 	SigningSecretsFile string `help:"File of such secrets, one a line, newest first; empty lines and those that begin with # say nothing. It is read again when it changes." placeholder:"FILE"`
 }
 
@@ -69,8 +69,6 @@ func (s *signSettings) resolve(r *reader, redirects bool) proxy.Signed {
 	case s.none() && s.Signed == "":
 	case s.none():
 		r.fault("signed", s.Signed, "--signing-secrets or --signing-secrets-file beside it")
-	case s.Signed == "":
-		r.fault("signed", "", "what needs a signature, as there are secrets: uploads, reads, private or all")
 	default:
 		signed.Verifier = s.verifier(r, r.duration("signature-max-age", s.SignatureMaxAge, time.Second))
 	}

@@ -138,7 +138,7 @@ func FuzzConfig(f *testing.F) {
 	standard := defaults(f)
 	f.Fuzz(func(t *testing.T, size, url, address string) {
 		s := standard
-		s.Origin, s.Store, s.Redis, s.Database, s.APIKeys = url, url, url, url, url
+		s.Origin, s.Store, s.Redis, s.Records.Database, s.APIKeys = url, url, url, url, url
 		s.Listen, s.AdminListen, s.AllowUpstream = address, address, address
 		s.Memory, s.Renderers, s.Queue, s.Timeout, s.RenderTimeout, s.RendererMemory = size, size, size, size, size, size
 		s.PyramidMemory, s.MaxAge, s.VersionFresh, s.VersionStale, s.TokenLifetime = size, size, size, size, size

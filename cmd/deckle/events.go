@@ -2,9 +2,7 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
-	"path/filepath"
 	"strconv"
 	"sync"
 	"syscall"
@@ -12,7 +10,6 @@ import (
 
 	"deckle/admin"
 	"deckle/catalog"
-	"deckle/catalog/sqlite"
 	"deckle/event"
 	"deckle/event/webhook"
 	"deckle/origin"
@@ -21,9 +18,9 @@ import (
 
 // openRecords opens the records, and tells of what is put in them.
 func (n *node) openRecords(m *admin.Metrics) (*catalog.Catalog, proxy.Observer, error) {
-	records, err := sqlite.Open(filepath.Clean(n.config.database))
+	records, err := n.config.database.open()
 	if err != nil {
-		return nil, nil, fmt.Errorf("open records: %w", err)
+		return nil, nil, err
 	}
 	n.ends.add(records.Close)
 	observe, err := n.openEvents(records, m)

@@ -74,6 +74,7 @@ type announcer struct {
 	*origin.Versions
 	messages fleet.Messages
 	log      *slog.Logger
+	learn    func(id string, info origin.Info) // has it noted for the next process
 }
 
 var _ ingest.Versions = (*announcer)(nil)
@@ -81,6 +82,7 @@ var _ ingest.Versions = (*announcer)(nil)
 // Set remembers a new version and tells of it, before the upload is acknowledged.
 func (a *announcer) Set(id string, info origin.Info) {
 	a.Versions.Set(id, info)
+	a.learn(id, info)
 	a.tell(fleet.Message{Kind: fleet.KindSource, Source: id, Version: info.Version})
 }
 

@@ -17,9 +17,9 @@ func (n *node) openIntake(sources *origin.Route, records *catalog.Catalog, versi
 	fetcher := web.NewFetcher(web.Config{Guard: origin.Guard{Allow: c.allowUpstream, Ports: c.compat.ports}, MaxBytes: c.limits.SourceBytes})
 	n.ends.add(fetcher.Close)
 	uploads := ingest.New(ingest.Config{
-		Store: sources, Catalog: records, Engine: n.gate, Limits: c.limits, Versions: &announcer{versions, messages, n.log},
+		Store: sources, Catalog: records, Engine: n.gate, Limits: c.limits, Versions: &announcer{versions, messages, n.log, n.known.Learn},
 		Purge: n.chain.Purge, TTL: c.tokenLifetime, Log: n.log, Fetcher: fetcher, Renderer: outputs{n},
-		Decode: c.intake.check, Scrub: c.intake.scrub, IncomingTTL: c.intake.pending, Undelete: c.intake.undelete, ClientUploads: c.intake.rate,
+		NoPrivate: n.privacy.why, Decode: c.intake.check, Scrub: c.intake.scrub, IncomingTTL: c.intake.pending, Undelete: c.intake.undelete, ClientUploads: c.intake.rate, Labelled: c.labels.on(),
 	})
 	ctx, stop := context.WithCancel(context.Background())
 	var tending sync.WaitGroup
@@ -27,7 +27,15 @@ func (n *node) openIntake(sources *origin.Route, records *catalog.Catalog, versi
 	n.ends.add(func() error {
 		stop()
 		tending.Wait()
-		return uploads.Close()
+		return nil
 	})
 	return uploads
+}
+
+// work has the node make what uploads ask for, until it ends. The edge, which makes it, is there by then.
+func (n *node) work() {
+	ctx, stop := context.WithCancel(context.Background())
+	var working sync.WaitGroup
+	working.Go(func() { n.uploads.Work(ctx) })
+	n.ends.add(func() error { stop(); working.Wait(); return nil })
 }

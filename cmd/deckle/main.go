@@ -21,6 +21,7 @@ const (
 // cli is the command line: one field a subcommand.
 type cli struct {
 	Serve       serveCommand       `cmd:"" default:"withargs" help:"Serve pictures (the default command)."`
+	Key         keyCommand         `cmd:"" help:"Make, list, rotate and revoke keys of a running Deckle."`
 	Token       tokenCommand       `cmd:"" help:"Ask a running Deckle for a token that allows one upload."`
 	Purge       purgeCommand       `cmd:"" help:"Remove finished pictures from a running Deckle and its fleet, or mark them as out of date."`
 	Warm        warmCommand        `cmd:"" help:"Ask an edge for the pictures of a list or an access log, so that they are there."`
@@ -52,7 +53,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		kong.UsageOnError(),
 		kong.Writers(stdout, stderr),
 		kong.Exit(func(c int) { code = c }),
-		kong.Resolvers(kong.ResolverFunc(sources.fromFile), kong.ResolverFunc(sources.fromEnvironment)),
+		kong.Resolvers(kong.ResolverFunc(sources.fromImageStorage), kong.ResolverFunc(sources.fromFile), kong.ResolverFunc(sources.fromEnvironment)),
 		kong.Bind(sources),
 		kong.BindTo(stdout, (*io.Writer)(nil)),
 	)

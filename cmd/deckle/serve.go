@@ -58,6 +58,8 @@ type node struct {
 	edge     *proxy.Proxy
 	operator *admin.Admin
 	uploads  *ingest.Service
+	privacy  privacy
+	known    *proxy.LastKnown
 	chain    *cache.Chain
 	gate     *transform.Gate
 	pool     *pool.Pool // nil when renders run in this process
@@ -88,6 +90,7 @@ func open(ctx context.Context, c *configuration, logTo io.Writer) (*node, error)
 		return n, err
 	}
 	known := n.lastKnown(sources, layers)
+	n.known = known
 	versions := origin.NewVersions(known, origin.VersionsConfig{Fresh: c.fresh, Stale: c.stale})
 	n.ends.add(func() error { versions.Close(); return nil })
 	n.chain = cache.NewChain(cache.Config{Layers: layers, FillTimeout: c.timeout, Observe: metrics.Tier})
@@ -103,20 +106,33 @@ func open(ctx context.Context, c *configuration, logTo io.Writer) (*node, error)
 	if err != nil {
 		return n, err
 	}
+	if n.privacy, err = n.openPrivacy(); err != nil {
+		return n, err
+	}
+	labels, err := n.openLabels(ctx, sources, records, metrics)
+	if err != nil {
+		return n, err
+	}
 	n.uploads = n.openIntake(sources, records, versions, messages)
 	n.edge = proxy.New(n.compatible(n.guarded(proxy.Config{
 		Chain: n.chain, Sources: sources, Versions: known.Versions(versions), Engine: n.gate, Limits: c.limits, Uploads: n.uploads, Origins: c.api.origins, Leases: leases,
-		Generation: engine.Generation(), Policy: c.http.policy, Public: publicCopies(layers), PublicURL: c.http.public, Rules: c.rules, Signed: c.signed, AllowIndexing: c.allowIndexing, Timeout: c.timeout,
+		Generation: engine.Generation(), Policy: c.http.policy, Public: publicCopies(layers), PublicURL: c.http.public, Rules: c.rules, Signed: n.privacy.signed, AllowIndexing: c.allowIndexing, Timeout: c.timeout,
 		Log: n.accessLog(logTo), Observe: observe,
 	})))
-	n.watchSecrets(c.signed.Verifier)
+	n.watchSecrets(n.privacy.signed.Verifier)
+	n.work()
 	n.guardMemory(shrinkable(layers))
 	n.guardMetrics(metrics)
+	access, err := n.openAccess(ctx, records, n.uploads)
+	if err != nil {
+		return n, err
+	}
 	n.operator = admin.New(admin.Config{
-		Grants: n.uploads, Bulk: n.uploads, Sources: n.uploads, Records: records, Edge: c.api.edge, Version: revision(), APIKeys: c.apiKeys, Registry: metrics.Registry, Log: n.log,
-		Purging: n.openPurging(ctx, versions, messages), Warmer: n.warmer(), Outbox: records.Outbox(),
+		Grants: n.uploads, Bulk: n.uploads, Sources: n.uploads, Private: n.views(n.privacy), Records: records, Images: n.library(records, sources), Edge: c.api.edge, Version: revision(), Access: access, Registry: metrics.Registry, Log: n.log,
+		Purging: n.openPurging(ctx, versions, messages), Warmer: n.warmer(), Outbox: records.Outbox(), Labels: labels,
 		Checks: n.checks(sources, records.Ping),
 	})
+	n.serveImageStorage()
 	n.follow(messages, versions, layers[0].Tier)
 	n.gauges(metrics)
 	return n, n.bind()

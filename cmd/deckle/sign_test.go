@@ -138,7 +138,7 @@ func TestSigningSettings(t *testing.T) {
 		{"private", []string{"--signed", "private,uploads", "--private", "staff,shop/new", "--signing-secrets-file", file}, ""},
 		{"both places", []string{"--signed", "all", "--signing-secrets", nextSecret, "--signing-secrets-file", file}, ""},
 		{"no secrets", []string{"--signed", "reads"}, "--signing-secrets-file beside it"},
-		{"nothing to sign", []string{"--signing-secrets", signSecret}, "what needs a signature"},
+		{"private pictures alone", []string{"--signing-secrets", signSecret}, ""},
 		{"unknown", []string{"--signed", "writes", "--signing-secrets", signSecret}, "uploads, reads, private or all"},
 		{"short", []string{"--signed", "reads", "--signing-secrets", signSecret + ",hunter2"}, "number 2 has 7 bytes, fewer than 16"},
 		{"short in the file", []string{"--signed", "reads", "--signing-secrets-file", file + ".bad"}, "number 1 has 7 bytes"},

@@ -25,8 +25,14 @@ func (versionCommand) Run(stdout io.Writer) error {
 	return err
 }
 
+// built names the commit where the build has no repository to record it from, as in an image: -ldflags "-X main.built=...".
+var built string
+
 // revision names the commit that was built, where the build recorded it.
 func revision() string {
+	if built != "" {
+		return built
+	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return "unknown"

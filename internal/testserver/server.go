@@ -4,6 +4,7 @@
 package testserver
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
@@ -33,6 +34,10 @@ type Server struct {
 	env   []string
 	log   string                  // the file that gets what the server prints
 	ready func(addr string) error // nil once the server answers
+
+	dir        string              // where it runs; empty for where the test does
+	credential *syscall.Credential // as whom it runs; nil for as whom the test does
+	quit       syscall.Signal      // what ends it at once, with its own processes; 0 for SIGKILL
 
 	mu      sync.Mutex
 	process *os.Process
@@ -74,7 +79,7 @@ func (s *Server) Stop() {
 	if s.process == nil {
 		return
 	}
-	if err := s.process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
+	if err := s.process.Signal(cmp.Or(s.quit, syscall.SIGKILL)); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		s.t.Errorf("kill %s: %v", s.path, err)
 		return
 	}
@@ -133,7 +138,8 @@ func (s *Server) spawn() error {
 	cmd := exec.Command(s.path, s.args...)
 	cmd.Env = append(os.Environ(), s.env...)
 	cmd.Stdout, cmd.Stderr = log, log
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	cmd.Dir = s.dir
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Credential: s.credential}
 
 	started, exited := make(chan error, 1), make(chan struct{})
 	go func() {

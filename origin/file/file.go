@@ -25,6 +25,8 @@ const (
 	lockName = ".tmp/lock" // held while the tree changes
 	// ownName holds the source whose path is a directory because other ids lie below it.
 	ownName = ".original"
+	// privateDir has an entry for every source that is private.
+	privateDir = ".private"
 )
 
 // litterAge is how old an abandoned upload is when it is swept; a younger one may be another process's.
@@ -170,21 +172,23 @@ func (s *Store) find(ctx context.Context, id string) (*os.File, origin.Info, err
 	if err := ctx.Err(); err != nil {
 		return nil, origin.Info{}, err
 	}
-	f, stat, err := s.openSource(id)
+	f, stat, private, err := s.look(id)
 	// A file that was replaced or removed between its opening and this look has another ctime, so a version that nobody was
 	// told of. Whatever has the name now is the better answer.
 	for try := 0; err == nil && unlinked(stat) && try < maxReopens; try++ {
 		_ = f.Close()
-		f, stat, err = s.openSource(id)
+		f, stat, private, err = s.look(id)
 	}
 	if err != nil {
 		return nil, origin.Info{}, readError(err)
 	}
+	// After so many replacements nobody knows which of the files the mark was of.
+	private = private || unlinked(stat)
 	if !stat.Mode().IsRegular() {
 		_ = f.Close()
 		return nil, origin.Info{}, origin.ErrNotFound
 	}
-	return f, describe(stat), nil
+	return f, describe(stat, private), nil
 }
 
 // maxReopens bounds a race that is lost more than once only under constant replacement.
@@ -237,7 +241,7 @@ func readError(err error) error {
 
 // describe makes the version of everything that a change of the bytes touches: a copy tool may keep size and mtime, but not
 // ctime; a rename keeps all but the inode. The first id below a source moves it aside and gives it another version.
-func describe(stat fs.FileInfo) origin.Info {
+func describe(stat fs.FileInfo, private bool) origin.Info {
 	facts := []string{
 		strconv.FormatInt(stat.Size(), 10),
 		strconv.FormatInt(stat.ModTime().UnixNano(), 10),
@@ -249,5 +253,6 @@ func describe(stat fs.FileInfo) origin.Info {
 		Version:  origin.VersionOf(facts...),
 		Size:     stat.Size(),
 		Modified: time.Unix(stat.ModTime().Unix(), 0).UTC(),
+		Private:  private,
 	}
 }

@@ -33,8 +33,8 @@ func flock(f *os.File, how int) error {
 	}
 }
 
-// place gives an upload its name in the tree and returns that name.
-func (s *Store) place(temp, id string, replace bool) (target string, err error) {
+// place gives an upload its name in the tree and returns that name. A private one is marked before it has it.
+func (s *Store) place(temp, id string, replace, private bool) (target string, err error) {
 	err = s.change(func() error {
 		if err := s.makeParents(id); err != nil {
 			return storeError("commit", err)
@@ -42,7 +42,11 @@ func (s *Store) place(temp, id string, replace bool) (target string, err error) 
 		if target, err = s.target(id); err != nil {
 			return storeError("commit", err)
 		}
-		err := s.move(temp, target, replace)
+		if private {
+			err = s.movePrivate(temp, target, id, replace)
+		} else {
+			err = s.move(temp, target, replace)
+		}
 		if errors.Is(err, fs.ErrExist) && !replace {
 			return origin.ErrExists
 		}
@@ -182,6 +186,9 @@ func (s *Store) syncDir(dir string) error {
 func (s *Store) Delete(ctx context.Context, id string) error {
 	// Whatever Stat does not answer, a directory or a pipe, is not a source and is not removed.
 	if _, err := s.Stat(ctx, id); err != nil {
+		if errors.Is(err, origin.ErrNotFound) {
+			err = errors.Join(err, s.change(func() error { return s.unmarkAbsent(id) }))
+		}
 		return err
 	}
 	var target string
@@ -201,7 +208,7 @@ func (s *Store) Delete(ctx context.Context, id string) error {
 	if err := s.syncDirs(path.Dir(target)); err != nil {
 		return storeError("delete", err)
 	}
-	return nil
+	return s.change(func() error { return s.unmarkAbsent(id) })
 }
 
 // removeEmpty removes dir and those above it as far as they are empty: the system refuses to remove one that is not. It

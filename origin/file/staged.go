@@ -19,6 +19,8 @@ type staged struct {
 	file  *os.File
 	name  string // in the store's root
 	ended bool   // committed or aborted
+
+	private bool
 }
 
 // Stage opens room for a new source beside the others.
@@ -46,6 +48,8 @@ func (u *staged) Path() string {
 	return filepath.Join(u.store.dir, filepath.FromSlash(u.name))
 }
 
+func (u *staged) SetPrivate(private bool) { u.private = private }
+
 // Commit makes the upload a source. When only the last step fails, the directory's fsync, a new source is taken back; of a
 // replaced one the new bytes stay, whole, and whether they survive a power cut is unknown.
 func (u *staged) Commit(ctx context.Context, id string, replace bool) (origin.Info, error) {
@@ -65,7 +69,7 @@ func (u *staged) Commit(ctx context.Context, id string, replace bool) (origin.In
 	if err := u.file.Sync(); err != nil {
 		return origin.Info{}, storeError("commit", err)
 	}
-	target, err := u.store.place(u.name, id, replace)
+	target, err := u.store.place(u.name, id, replace, u.private)
 	if err != nil {
 		return origin.Info{}, err
 	}
@@ -76,6 +80,13 @@ func (u *staged) Commit(ctx context.Context, id string, replace bool) (origin.In
 		}
 		return origin.Info{}, storeError("commit", err)
 	}
+	private := u.private
+	if !private {
+		// Only now that the former bytes, which may have been private, cannot come back with a power cut.
+		if private, err = u.store.publish(id, u.file); err != nil {
+			return origin.Info{}, storeError("commit", err)
+		}
+	}
 	u.ended = true
 	// The open file is the one that was committed, even if another upload has replaced it by now.
 	stat, err := u.file.Stat()
@@ -83,7 +94,7 @@ func (u *staged) Commit(ctx context.Context, id string, replace bool) (origin.In
 		return origin.Info{}, errors.Join(storeError("commit", err), u.file.Close())
 	}
 	_ = u.file.Close() // nothing unwritten is left to lose
-	return describe(stat), nil
+	return describe(stat, private), nil
 }
 
 func (u *staged) Abort() error {

@@ -35,6 +35,8 @@ func RunStore(t *testing.T, open func(t *testing.T) origin.Store) {
 		{"cancelled", cancelledWriteLaw},
 		{"one winner", oneWinnerLaw},
 		{"old or new", oldOrNewLaw},
+		{"private", privateLaw},
+		{"private race", privateRaceLaw},
 	}
 	for _, law := range laws {
 		t.Run(law.name, func(t *testing.T) { law.try(t, open(t)) })

@@ -83,6 +83,8 @@ func (f *fakeS3) carryOut(w http.ResponseWriter, r *http.Request, key string, bo
 	defer f.mu.Unlock()
 	stored, exists := f.objects[key]
 	switch {
+	case r.Method == http.MethodPut && r.Header.Get("X-Amz-Copy-Source") != "":
+		f.copyOnto(w, r, key)
 	case r.Method == http.MethodPut:
 		sum := sha256.Sum256(body)
 		switch {
@@ -108,6 +110,30 @@ func (f *fakeS3) carryOut(w http.ResponseWriter, r *http.Request, key string, bo
 	default:
 		maps.Copy(w.Header(), stored.header)
 		http.ServeContent(w, r, "", stored.modified, bytes.NewReader(stored.body))
+	}
+}
+
+// copyOnto replaces the metadata of an object, which is all that this fake copies for.
+func (f *fakeS3) copyOnto(w http.ResponseWriter, r *http.Request, key string) {
+	stored, exists := f.objects[key]
+	tag := stored.header.Get("ETag")
+	switch {
+	case r.Header.Get("X-Amz-Copy-Source") != "bucket/"+key || r.Header.Get("X-Amz-Metadata-Directive") != "REPLACE":
+		refuse(w, http.StatusNotImplemented, "NotImplemented")
+	case !exists:
+		refuse(w, http.StatusNotFound, "NoSuchKey")
+	case strings.Trim(r.Header.Get("X-Amz-Copy-Source-If-Match"), `"`) != strings.Trim(tag, `"`):
+		refuse(w, http.StatusPreconditionFailed, "PreconditionFailed")
+	default:
+		header := http.Header{"Etag": {tag}}
+		for name, values := range r.Header {
+			if strings.HasPrefix(name, "X-Amz-Meta-") {
+				header[name] = values
+			}
+		}
+		f.objects[key] = object{stored.body, header, time.Now()}
+		w.Header().Set("Content-Type", "application/xml")
+		_, _ = fmt.Fprintf(w, "<CopyObjectResult><ETag>%s</ETag></CopyObjectResult>", tag)
 	}
 }
 

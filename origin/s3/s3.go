@@ -84,7 +84,7 @@ func (s *Store) Stat(ctx context.Context, id string) (origin.Info, error) {
 	if err != nil {
 		return origin.Info{}, err
 	}
-	return describe(head.ETag, head.ContentLength, head.LastModified), nil
+	return headed(head), nil
 }
 
 func (s *Store) head(ctx context.Context, id string) (*s3.HeadObjectOutput, error) {
@@ -137,7 +137,7 @@ func newObject(ctx context.Context, got *s3.GetObjectOutput, r origin.Range) (*o
 		}
 		size, first = &whole, r.Offset
 	}
-	info := describe(got.ETag, size, got.LastModified)
+	info := describe(got.ETag, size, got.LastModified, got.Metadata)
 	offset, length := r.Within(info.Size)
 	b := &body{ctx: ctx, from: got.Body, left: length}
 	// A server may ignore a range, and does for an empty object.
@@ -157,8 +157,8 @@ func rangeHeader(r origin.Range) string {
 	return header
 }
 
-func describe(tag *string, size *int64, modified *time.Time) origin.Info {
-	info := origin.Info{Size: aws.ToInt64(size)}
+func describe(tag *string, size *int64, modified *time.Time, metadata map[string]string) origin.Info {
+	info := origin.Info{Size: aws.ToInt64(size), Private: marked(metadata)}
 	if modified != nil {
 		info.Modified = modified.UTC().Truncate(time.Second)
 	}

@@ -32,6 +32,8 @@ type staged struct {
 	size  int64     // bytes
 	mark  string    // drawn for this upload
 	ended bool      // committed or aborted
+
+	private bool
 }
 
 // Stage opens room for a new source on the local disk. The server hears of it at Commit.
@@ -57,6 +59,8 @@ func (u *staged) Write(p []byte) (int, error) {
 }
 
 func (u *staged) Path() string { return u.file.Name() }
+
+func (u *staged) SetPrivate(private bool) { u.private = private }
 
 // Commit puts the object. The server checks the bytes against their SHA-256 before it stores them. An error after the last
 // byte was sent leaves open whether it did; then the object itself is asked whose it is. An error of this method means that
@@ -93,7 +97,7 @@ func (u *staged) put(ctx context.Context, id string, replace bool) (origin.Info,
 		ContentLength:  &u.size,
 		ContentType:    aws.String("application/octet-stream"),
 		ChecksumSHA256: aws.String(base64.StdEncoding.EncodeToString(u.hash.Sum(nil))),
-		Metadata:       map[string]string{uploadMark: u.mark},
+		Metadata:       u.metadata(),
 	}
 	if !replace {
 		input.IfNoneMatch = aws.String("*")
@@ -114,7 +118,7 @@ func (u *staged) settle(ctx context.Context, id string, replace bool, putErr err
 	head, err := u.store.head(context.WithoutCancel(ctx), id)
 	if err == nil && head.Metadata[uploadMark] == u.mark {
 		u.drop()
-		return describe(head.ETag, head.ContentLength, head.LastModified), nil
+		return headed(head), nil
 	}
 	switch code := status(putErr); {
 	case code == http.StatusPreconditionFailed, code == http.StatusConflict && !replace && err == nil:
@@ -129,7 +133,7 @@ func (u *staged) settle(ctx context.Context, id string, replace bool, putErr err
 // describe returns what Stat will say of the object that was put. Only the server knows when it did that.
 func (u *staged) describe(ctx context.Context, id string, put *s3.PutObjectOutput) origin.Info {
 	now := time.Now()
-	info := describe(put.ETag, &u.size, &now)
+	info := describe(put.ETag, &u.size, &now, u.metadata())
 	if found, err := u.store.Stat(ctx, id); err == nil && found.Version == info.Version {
 		return found
 	}

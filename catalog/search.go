@@ -1,0 +1,365 @@
+package catalog
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// The bounds of a search.
+const (
+	maxSearchWords = 8    // of a text; more are not read
+	searchBound    = 5000 // findings that are counted
+	maxSimilar     = 20   // similar words that are looked at
+	minSimilar     = 4    // characters of a word for which similar ones are looked for
+	similarity     = 0.25 // of two words that are similar, at least
+	// commonGrams of a word must be those of a similar one, beside the beginning.
+	commonGrams = 2
+	// gramSample bounds how far the rows of a gram are counted to tell the rarest.
+	gramSample = 500
+)
+
+// afterAll is behind every character.
+const afterAll = "\U0010FFFF"
+
+// word is a word of a search.
+type word struct {
+	text string
+	// inWords and inNumbers are grams of the words, without and with digits, that hold it; empty when no word is looked for so.
+	inWords, inNumbers string
+	similar            []string // the most similar first; none of them holds it
+}
+
+// lookUp reads the words of a search, the longest first.
+func (c *Catalog) lookUp(ctx context.Context, db asker, text string) ([]word, error) {
+	if text == "" {
+		return nil, nil
+	}
+	var found []word
+	for _, w := range words(text) {
+		if !slices.ContainsFunc(found, func(f word) bool { return f.text == w }) && len(found) < maxSearchWords {
+			found = append(found, word{text: w})
+		}
+	}
+	if len(found) == 0 {
+		return nil, refused("search", "it has neither letters nor digits")
+	}
+	slices.SortStableFunc(found, func(a, b word) int {
+		return cmp.Compare(utf8.RuneCountInString(b.text), utf8.RuneCountInString(a.text))
+	})
+	for i := range found {
+		if err := found[i].choose(ctx, db); err != nil {
+			return nil, err
+		}
+	}
+	return found, nil
+}
+
+// inner returns the grams that every word that holds this one has.
+func inner(text string) []string {
+	if strings.ContainsFunc(text, dense) {
+		return runs([]rune(text), 2, nil)
+	}
+	return runs([]rune(text), 3, nil)
+}
+
+// choose finds the gram of the fewest words.
+func (w *word) choose(ctx context.Context, db asker) error {
+	all := inner(w.text)
+	if len(all) == 0 {
+		return nil
+	}
+	digits := strings.ContainsFunc(w.text, unicode.IsNumber)
+	var err error
+	if !digits {
+		if w.inWords, err = rarest(ctx, db, all); err != nil {
+			return err
+		}
+	}
+	for i := range all {
+		all[i] = "#" + all[i]
+	}
+	w.inNumbers, err = rarest(ctx, db, all)
+	return err
+}
+
+func rarest(ctx context.Context, db asker, grams []string) (gram string, err error) {
+	var s statement
+	for i, gram := range grams {
+		if i > 0 {
+			s.text(` UNION ALL `)
+		}
+		s.text(`SELECT `)
+		s.value(i)
+		s.text(` + 0, COUNT(*) FROM (SELECT 1 FROM grams WHERE gram = `)
+		s.value(gram)
+		s.text(` LIMIT `)
+		s.value(gramSample)
+		s.text(`) counted`)
+	}
+	least := gramSample + 1
+	err = eachRow(ctx, db, s.String(), s.args, func(rows *sql.Rows) error {
+		var i, n int
+		err := rows.Scan(&i, &n)
+		if err == nil && n < least {
+			gram, least = grams[i], n
+		}
+		return err
+	})
+	return gram, err
+}
+
+// resemble finds the words that are similar.
+func (w *word) resemble(ctx context.Context, db asker, contains string) error {
+	if utf8.RuneCountInString(w.text) < minSimilar || strings.ContainsFunc(w.text, unicode.IsNumber) {
+		return nil
+	}
+	var s statement
+	s.text(`SELECT term FROM grams WHERE gram IN (`)
+	list(&s, grams(w.text))
+	s.text(`) AND `, contains, `(term, `)
+	s.value(w.text)
+	s.text(`) = 0 GROUP BY term HAVING COUNT(*) >= `)
+	s.value(commonGrams)
+	type candidate struct {
+		term string
+		like float64
+	}
+	var near []candidate
+	err := eachRow(ctx, db, s.String(), s.args, func(rows *sql.Rows) error {
+		var term string
+		err := rows.Scan(&term)
+		if like := alike(w.text, term); like >= similarity {
+			near = append(near, candidate{term, like})
+		}
+		return err
+	})
+	slices.SortFunc(near, func(a, b candidate) int {
+		return cmp.Or(cmp.Compare(b.like, a.like), strings.Compare(a.term, b.term))
+	})
+	for _, n := range near[:min(len(near), maxSimilar)] {
+		w.similar = append(w.similar, n.term)
+	}
+	return err
+}
+
+// alike is how similar two words are, 0-1: the share of those trigrams that both have of those that either has. Trigrams are
+// counted as pg_trgm does (https://www.postgresql.org/docs/15/pgtrgm.html), with two spaces before the word and one behind it.
+func alike(a, b string) float64 {
+	x, y := runs([]rune("  "+a+" "), 3, nil), runs([]rune("  "+b+" "), 3, nil)
+	slices.Sort(x)
+	slices.Sort(y)
+	x, y = slices.Compact(x), slices.Compact(y)
+	all := len(x) + len(y)
+	both := all - len(y) - len(without(x, y))
+	return float64(both) / float64(all-both)
+}
+
+// found writes that one of a record's words holds w, or is similar where those are known.
+func (c *Catalog) found(s *statement, w word) {
+	s.text(` AND EXISTS (SELECT 1 FROM record_terms e WHERE e.record = r.id AND (`)
+	c.holds(s, "e.term", w)
+	if len(w.similar) > 0 {
+		s.text(` OR e.term IN (`)
+		list(s, w.similar)
+		s.text(`)`)
+	}
+	s.text(`))`)
+}
+
+// holds writes that a term begins with w, or holds it where the grams find it.
+func (c *Catalog) holds(s *statement, term string, w word) {
+	s.text(`(`)
+	w.begins(s, term)
+	for _, gram := range []string{w.inWords, w.inNumbers} {
+		if gram != "" {
+			s.text(` OR `)
+			c.within(s, term, gram, w)
+		}
+	}
+	s.text(`)`)
+}
+
+func (w word) begins(s *statement, term string) {
+	s.text(term, ` >= `)
+	s.value(w.text)
+	s.text(` AND `, term, ` < `)
+	s.value(w.text + afterAll)
+}
+
+// within writes that a term holds w and has the gram.
+func (c *Catalog) within(s *statement, term, gram string, w word) {
+	s.text(`(`, c.dialect.Contains, `(`, term, `, `)
+	s.value(w.text)
+	s.text(`) > 0 AND EXISTS (SELECT 1 FROM grams h WHERE h.gram = `)
+	s.value(gram)
+	s.text(` AND h.term = `, term, `))`)
+}
+
+// The ranks of findings, as Find describes them.
+const (
+	rankBegins = iota
+	rankWords
+	rankNumbers
+	rankSimilar // and so on, one for each similar word
+)
+
+// finding is a place in what a search finds.
+type finding struct {
+	rank     int
+	term, id string
+}
+
+// ranked returns the page of a search in its ranks.
+func (c *Catalog) ranked(ctx context.Context, conn *sql.Conn, q *selection) (page Page, err error) {
+	at := finding{}
+	if q.After != "" {
+		values, err := readCursor(q.After, "search", false, []any{int64(0), "", ""})
+		if err != nil {
+			return page, err
+		}
+		at = finding{int(values[0].(int64)), values[1].(string), values[2].(string)}
+	}
+	for i := range q.words {
+		if err := q.words[i].resemble(ctx, conn, c.dialect.Contains); err != nil {
+			return page, err
+		}
+	}
+	skip := q.Skip
+	for rank := max(at.rank, 0); rank < rankSimilar+len(q.words[0].similar) && page.Next == ""; rank++ {
+		if rank != at.rank {
+			at = finding{rank: rank}
+		}
+		if skip, err = c.findings(ctx, conn, q, at, skip, &page); err != nil {
+			return Page{}, err
+		}
+	}
+	return page, fillLabels(ctx, conn, page.Records)
+}
+
+// findings adds to the page what one rank finds, and sets its Next when there is more. It returns how many are yet to be skipped.
+func (c *Catalog) findings(ctx context.Context, conn *sql.Conn, q *selection, at finding, skip int, page *Page) (int, error) {
+	var s statement
+	s.text(`SELECT `, recordOf, `, t.term`)
+	if !c.rank(&s, q, at) {
+		return skip, nil
+	}
+	s.text(` LIMIT `)
+	s.value(skip + q.Limit - len(page.Records) + 1)
+	last := at
+	err := eachRow(ctx, conn, s.String(), s.args, func(rows *sql.Rows) error {
+		next := finding{rank: at.rank}
+		r, err := scanRecord(rows, &next.term)
+		next.id = r.ID
+		switch {
+		case err != nil:
+		case skip > 0:
+			skip--
+		case len(page.Records) < q.Limit:
+			page.Records = append(page.Records, r)
+		case page.Next == "":
+			page.Next, err = cursor{"search", false, []any{last.rank, last.term, last.id}}.text()
+		}
+		last = next
+		return err
+	})
+	return skip, err
+}
+
+// rank writes FROM, WHERE and ORDER BY of one rank after a place in it; false when it finds nothing.
+func (c *Catalog) rank(s *statement, q *selection, at finding) bool {
+	w := q.words[0]
+	switch {
+	case at.rank == rankBegins:
+		s.text(` FROM record_terms t CROSS JOIN records r WHERE r.id = t.record AND `)
+		w.begins(s, "t.term")
+		s.text(` AND NOT EXISTS (SELECT 1 FROM record_terms e WHERE e.record = t.record AND e.term < t.term AND `)
+		w.begins(s, "e.term")
+		s.text(`)`)
+	case at.rank == rankWords || at.rank == rankNumbers:
+		gram := []string{w.inWords, w.inNumbers}[at.rank-rankWords]
+		if gram == "" {
+			return false
+		}
+		c.middle(s, w, at.rank, gram)
+	default:
+		n := at.rank - rankSimilar
+		s.text(` FROM record_terms t CROSS JOIN records r WHERE r.id = t.record AND t.term = `)
+		s.value(w.similar[n])
+		s.text(` AND NOT EXISTS (SELECT 1 FROM record_terms e WHERE e.record = t.record AND (`)
+		c.holds(s, "e.term", w)
+		if n > 0 {
+			s.text(` OR e.term IN (`)
+			list(s, w.similar[:n])
+			s.text(`)`)
+		}
+		s.text(`))`)
+	}
+	s.text(` AND (t.term, t.record) > (`)
+	list(s, []any{at.term, at.id})
+	s.text(`)`)
+	rest := *q
+	rest.words = q.words[1:]
+	c.conditions(s, &rest, q.keys)
+	s.text(` ORDER BY t.term, t.record`)
+	return true
+}
+
+// middle writes FROM and WHERE of the words that hold w further on, by a gram that they have.
+func (c *Catalog) middle(s *statement, w word, rank int, gram string) {
+	s.text(` FROM grams g CROSS JOIN record_terms t CROSS JOIN records r
+		WHERE t.term = g.term AND r.id = t.record AND g.gram = `)
+	s.value(gram)
+	s.text(` AND `, c.dialect.Contains, `(g.term, `)
+	s.value(w.text)
+	s.text(`) > 1 AND NOT EXISTS (SELECT 1 FROM record_terms e WHERE e.record = t.record AND (`)
+	w.begins(s, "e.term")
+	if rank == rankNumbers && w.inWords != "" {
+		s.text(` OR `)
+		c.within(s, "e.term", w.inWords, w)
+	}
+	s.text(` OR e.term < t.term AND `)
+	c.within(s, "e.term", gram, w)
+	s.text(`))`)
+}
+
+// countFindings writes the statement that counts what a search finds in all ranks: records, and the findings they were counted by.
+func (c *Catalog) countFindings(s *statement, q *selection) {
+	w, rest := q.words[0], *q
+	rest.words = q.words[1:]
+	s.text(`SELECT COUNT(DISTINCT record), COUNT(*) FROM (SELECT * FROM (`)
+	part := func(from string, match func()) {
+		s.text(`SELECT t.record`, from, ` CROSS JOIN records r WHERE r.id = t.record AND `)
+		match()
+		c.conditions(s, &rest, q.keys)
+	}
+	const direct = ` FROM record_terms t`
+	part(direct, func() { w.begins(s, "t.term") })
+	for _, gram := range []string{w.inWords, w.inNumbers} {
+		if gram != "" {
+			s.text(` UNION ALL `)
+			part(` FROM grams g CROSS JOIN record_terms t`, func() {
+				s.text(`t.term = g.term AND g.gram = `)
+				s.value(gram)
+				s.text(` AND `, c.dialect.Contains, `(g.term, `)
+				s.value(w.text)
+				s.text(`) > 1`)
+			})
+		}
+	}
+	if len(w.similar) > 0 {
+		s.text(` UNION ALL `)
+		part(direct, func() {
+			s.text(`t.term IN (`)
+			list(s, w.similar)
+			s.text(`)`)
+		})
+	}
+	s.text(`) found LIMIT `)
+	s.value(searchBound + 1)
+	s.text(`) counted`)
+}
