@@ -12,10 +12,10 @@ ROUNDS   ?= 200
 # jemalloc gives memory back after a burst, which glibc's arenas do not; used where it is installed.
 JEMALLOC := $(shell ldconfig -p 2>/dev/null | awk '/libjemalloc\.so\.2/ { print $$NF; exit }')
 
-.PHONY: help run fleet build test lint format fuzz crash trust bench toolchain testtools clean
+.PHONY: help run fleet build test lint format fuzz crash trust bench lint-deploy image-proof toolchain testtools clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: $(DECKLE) ## install what is missing, build, and serve with a demo picture on :8080 (operators: 127.0.0.1:8081)
 	@LD_PRELOAD=$(JEMALLOC) exec $(DECKLE) serve --demo
@@ -42,14 +42,20 @@ format: ## fail when a Go file is not formatted
 fuzz: toolchain ## fuzz every parser of outside bytes, FUZZTIME each (1m)
 	@tools/fuzz.sh $(FUZZTIME)
 
-crash: testtools ## kill the server ROUNDS times (200) while uploads arrive, and check every one that it acknowledged
-	DECKLE_CRASH_ROUNDS=$(ROUNDS) $(GO) test -race -count=1 -timeout 60m -run TestCrash -v ./cmd/deckle
+crash: testtools ## kill the server ROUNDS times (200) while pictures arrive, change and go, and check all that it acknowledged
+	DECKLE_CRASH_ROUNDS=$(ROUNDS) DECKLE_CRASH_REPORT=$(CURDIR)/bench/results/crash.md $(GO) test -race -count=1 -timeout 60m -run TestCrash -v ./cmd/deckle
 
 trust: testtools ## check the claims of trust on the real binary and write bench/results/trust.md
 	@tools/trust.sh
 
-bench: $(DECKLE) testtools ## measure hits and misses against the floor and write bench/results/
-	@bench/run.sh $(DECKLE)
+bench: $(DECKLE) ## play every workload on a fresh server, and on PEERS, within five minutes; bench/results/default.html shows it
+	@bench/run.sh $(DECKLE) suite $(PEERS)
+
+lint-deploy: toolchain $(TOOLS)/helm $(TOOLS)/kubectl-validate $(TOOLS)/deploylint ## lint Dockerfile, compose, chart and unit with the parsers that will read them
+	@tools/lint-deploy.sh $(TOOLS)
+
+image-proof: toolchain ## run the image's steps in Debian 13 roots, serve from the result, and write bench/results/image.md (root)
+	@deploy/image/prove.sh bench/results/image.md
 
 toolchain:
 	@command -v $(GO) >/dev/null || { echo "Go 1.26 or newer is needed: install it, then run this again" >&2; exit 1; }
@@ -66,6 +72,19 @@ $(TOOLS)/versitygw: tools/versitygw/go.mod tools/versitygw/go.sum
 $(TOOLS)/golangci-lint: tools/lint/go.mod tools/lint/go.sum
 	@echo "build: $@ (about two minutes, once)"
 	@$(GO) build -modfile=tools/lint/go.mod -o $@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+# These three take about eight minutes together, once: they hold Kubernetes' schemas, and the parsers of BuildKit and compose.
+$(TOOLS)/helm: tools/helm/go.mod tools/helm/go.sum
+	@echo "build: $@"
+	@$(GO) build -modfile=tools/helm/go.mod -o $@ helm.sh/helm/v4/cmd/helm
+
+$(TOOLS)/kubectl-validate: tools/kubectl-validate/go.mod tools/kubectl-validate/go.sum
+	@echo "build: $@"
+	@$(GO) build -modfile=tools/kubectl-validate/go.mod -o $@ sigs.k8s.io/kubectl-validate
+
+$(TOOLS)/deploylint: tools/deploylint/go.mod tools/deploylint/go.sum tools/deploylint/main.go
+	@echo "build: $@"
+	@cd tools/deploylint && $(GO) build -o $(CURDIR)/$@ .
 
 clean: ## remove what was built and the data of make run
 	rm -rf $(TOOLS) data

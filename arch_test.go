@@ -33,6 +33,7 @@ var mayImport = map[string][]string{
 	"transform":           nil,
 	"catalog":             {"filter"},
 	"catalog/sqlite":      {"filter"}, // registers the functions that filters need
+	"catalog/postgres":    {"filter"},
 	"event":               nil,
 	"filter":              nil,
 	"internal/testimage":  nil,
@@ -50,7 +51,7 @@ var onlyIn = map[string][]string{
 	"github.com/coreos/go-oidc":           {"auth/oidc"},
 	"github.com/go-jose/go-jose":          {"auth/oidc"},
 	"modernc.org/sqlite":                  {"catalog/sqlite"},
-	"github.com/jackc/pgx":                {"catalog/postgres"},
+	"github.com/jackc/pgx":                {"catalog/postgres", "internal/testserver"},
 	"github.com/prometheus/client_golang": {"admin", "cmd"},
 	"go.opentelemetry.io/otel":            {"admin", "cmd"},
 	"C":                                   {"transform/vips"},

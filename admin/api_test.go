@@ -157,7 +157,7 @@ func newKeeper(t *testing.T, keys ...string) (*keeper, *Admin) {
 	k := &keeper{putErr: ingest.ErrUnsigned}
 	a := New(Config{
 		Grants: k, Bulk: k, Sources: k, Records: k, APIKeys: keys, Registry: NewMetrics().Registry, Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
-		Purging: &Purging{}, Warmer: &Warmer{}, Outbox: &outbox{}, Access: newDirectory().access(nil),
+		Purging: &Purging{}, Warmer: &Warmer{}, Outbox: &outbox{}, Images: &Images{}, Access: newDirectory().access(nil),
 	})
 	return k, a
 }

@@ -60,8 +60,11 @@ type keysAnswer struct {
 }
 
 type rotateKeyRequest struct {
-	Overlap int64 `json:"overlap,omitempty" minimum:"0" maximum:"2592000" default:"3600" doc:"For how long the former secret stays good, seconds."`
+	Overlap *int64 `json:"overlap,omitempty" minimum:"0" maximum:"2592000" doc:"For how long the former secret stays good, seconds; an hour unless given, 0 for not at all."`
 }
+
+// defaultOverlap is how long a former secret stays good where nothing is said.
+const defaultOverlap = time.Hour
 
 const missingKey = "There is no key of that id."
 
@@ -130,8 +133,11 @@ func (a *Admin) rotateKey(ctx context.Context, asked *struct {
 	Key  string `path:"key" doc:"The key's id."`
 	Body rotateKeyRequest
 }) (*said[keyAnswer], error) {
-	secret, now := auth.NewKey(), time.Now()
-	k, err := a.Keys.RotateKey(ctx, asked.Key, auth.HashKey(secret), now.Add(time.Duration(asked.Body.Overlap)*time.Second), now)
+	secret, now, overlap := auth.NewKey(), time.Now(), defaultOverlap
+	if given := asked.Body.Overlap; given != nil {
+		overlap = time.Duration(*given) * time.Second
+	}
+	k, err := a.Keys.RotateKey(ctx, asked.Key, auth.HashKey(secret), now.Add(overlap), now)
 	if err != nil {
 		return nil, a.recordFault("rotate key", missingKey, err)
 	}

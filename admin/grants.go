@@ -52,7 +52,7 @@ type policyRequest struct {
 	Formats      []string       `json:"formats,omitempty" maxItems:"16" example:"[\"jpeg\",\"png\"]" doc:"Formats that may come; all when none is named."`
 	TTL          int64          `json:"ttl,omitempty" minimum:"1" maximum:"31536000" doc:"For how long the right is good, seconds; the server's --token-lifetime unless given."`
 	Crop         *Rectangle     `json:"crop,omitempty" doc:"What is kept of the upright picture, whatever the upload asks for."`
-	Private      bool           `json:"private,omitempty" doc:"The record says that the source is private."`
+	Private      bool           `json:"private,omitempty" doc:"The source is seen on the edge with a signed URL only."`
 	Publish      string         `json:"publish,omitempty" enum:"now,later" default:"now" doc:"later keeps the upload where no viewer reaches it until POST /publish."`
 	KeepMetadata bool           `json:"keep_metadata,omitempty" doc:"Keep EXIF, XMP and comments, which may tell where a picture was taken."`
 	Whole        bool           `json:"whole,omitempty" doc:"Decode the upload to its end, and refuse what is broken or truncated."`

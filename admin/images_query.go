@@ -182,7 +182,7 @@ func readQuery(values url.Values) (*imageQuery, *problem) {
 		if fault := queryNames[i].read(q, given[0]); fault != "" {
 			return nil, fieldProblem(name, fault)
 		}
-		q.filtered = q.filtered || !queryNames[i].pages && name != "all" && !(name == "filter" && q.Where.Empty())
+		q.filtered = q.filtered || !queryNames[i].pages && name != "all" && (name != "filter" || !q.Where.Empty())
 	}
 	return q, nil
 }

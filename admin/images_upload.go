@@ -14,25 +14,14 @@ import (
 	"deckle/catalog"
 	"deckle/ingest"
 	"deckle/origin"
+	"deckle/proxy"
 )
 
-// A body has to go on coming, and of one that was refused this much is read, so that its client reads the answer and not a reset.
+// Of a body that was refused this much is read, so that its client reads the answer and not a reset.
 const (
-	pieceTime     = 30 * time.Second
 	mostDiscarded = 16 << 20 // bytes
 	discardTime   = 2 * time.Second
 )
-
-// pieces reads a body of which each piece has to come in time.
-type pieces struct {
-	body    io.Reader
-	control *http.ResponseController
-}
-
-func (p pieces) Read(to []byte) (int, error) {
-	_ = p.control.SetReadDeadline(time.Now().Add(pieceTime)) // where that cannot be set, whoever made the request bounds it
-	return p.body.Read(to)
-}
 
 // putImage answers POST /images.
 func (a *Admin) putImage(w http.ResponseWriter, r *http.Request) {
@@ -62,7 +51,7 @@ func (a *Admin) deposit(w http.ResponseWriter, r *http.Request, words formWords)
 	if wrong != nil {
 		return record, false, wrong
 	}
-	upload, err := newUpload(contentTypeOf(r), query, pieces{r.Body, control}, words)
+	upload, err := newUpload(contentTypeOf(r), query, proxy.Incoming(r.Body, control), words)
 	if err != nil {
 		return record, false, err
 	}

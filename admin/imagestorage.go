@@ -36,24 +36,24 @@ func (a *Admin) ImageStorage(c ImageStorage) http.Handler {
 	s := &storageService{a, c}
 	mux := http.NewServeMux()
 	for _, e := range []struct {
-		pattern string
-		needs   auth.Scopes
-		serve   func(http.ResponseWriter, *http.Request) error
+		method, path string
+		needs        auth.Scopes
+		serve        func(http.ResponseWriter, *http.Request) error
 	}{
-		{"POST /images", auth.Upload, s.upload},
-		{"GET /images", auth.Read, s.list},
-		{"PATCH /images", auth.Write, s.patchMany},
-		{"DELETE /images", auth.Write, s.deleteMany},
-		{"GET /images/{id}", auth.Read, s.one},
-		{"PATCH /images/{id}", auth.Write, s.patch},
-		{"DELETE /images/{id}", auth.Write, s.delete},
-		{"GET /images/{id}/image", auth.Read, s.file},
-		{"GET /fields", auth.Read, s.fields},
-		{"GET /fields/{field}", auth.Read, s.values},
-		{"GET /export", auth.Read, s.handTo(c.Export)},
-		{"POST /import", auth.Upload, s.handTo(c.Import)},
+		{"POST", "/images", auth.Upload, s.upload},
+		{"GET", "/images", auth.Read, s.list},
+		{"PATCH", "/images", auth.Write, s.patchMany},
+		{"DELETE", "/images", auth.Write, s.deleteMany},
+		{"GET", "/images/{id}", auth.Read, s.one},
+		{"PATCH", "/images/{id}", auth.Write, s.patch},
+		{"DELETE", "/images/{id}", auth.Write, s.delete},
+		{"GET", "/images/{id}/image", auth.Read, s.file},
+		{"GET", "/fields", auth.Read, s.fields},
+		{"GET", "/fields/{field}", auth.Read, s.values},
+		{"GET", "/export", auth.Read, s.handTo(c.Export)},
+		{"POST", "/import", auth.Upload, s.handTo(c.Import)},
 	} {
-		mux.Handle(e.pattern, s.admitted(e.needs, e.serve))
+		mux.Handle(e.method+" "+e.path, s.admitted(e.needs, e.serve))
 	}
 	return mux
 }

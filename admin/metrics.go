@@ -30,7 +30,7 @@ type Metrics struct {
 	fetchTime   prometheus.Histogram
 
 	answered series[answeredKey, answered] // as many as there are pairs of outcome and status
-	tiers    series[tierKey, prometheus.Observer]
+	tiers    series[tierKey, tierSeries]
 }
 
 var _ proxy.Observer = (*Metrics)(nil)
@@ -122,15 +122,24 @@ func (m *Metrics) Render(f transform.Format, took time.Duration, err error) {
 
 type tierKey struct{ tier, op string }
 
+// tierSeries are those that calls of one kind to one tier count in. All are there from the first call on, so that the first
+// failure is an increase and not a new series.
+type tierSeries struct {
+	seconds         prometheus.Observer
+	errors, corrupt prometheus.Counter
+}
+
 // Tier counts one call to a cache tier.
 func (m *Metrics) Tier(tier, op string, took time.Duration, err error) {
-	found := m.tiers.get(tierKey{tier, op}, func() prometheus.Observer { return m.tierSeconds.WithLabelValues(tier, op) })
-	found.Observe(took.Seconds())
+	found := m.tiers.get(tierKey{tier, op}, func() tierSeries {
+		return tierSeries{m.tierSeconds.WithLabelValues(tier, op), m.tierErrors.WithLabelValues(tier, op), m.tierCorrupt.WithLabelValues(tier)}
+	})
+	found.seconds.Observe(took.Seconds())
 	if err != nil && !errors.Is(err, cache.ErrMiss) && !errors.Is(err, cache.ErrTooLarge) {
-		m.tierErrors.WithLabelValues(tier, op).Inc()
+		found.errors.Inc()
 	}
 	if errors.Is(err, cache.ErrCorrupt) {
-		m.tierCorrupt.WithLabelValues(tier).Inc()
+		found.corrupt.Inc()
 	}
 }
 

@@ -21,8 +21,8 @@ const (
 	Purge  = "purge"  // a source is replaced again and again while its pictures are asked for: to the last stale byte
 )
 
-// Workloads are all of them, in the order in which a suite plays them.
-var Workloads = []string{Hit, Mixed, Miss, Srcset, Storm, Upload, Purge}
+// Workloads are all of them, in the order in which Plan plays them.
+var Workloads = []string{Srcset, Hit, Miss, Upload, Purge, Storm, Mixed}
 
 // What a srcset names. The widths are those of phones, tablets and desktops that generators of pages have by default.
 var (
@@ -87,6 +87,8 @@ type Config struct {
 	Timeout     time.Duration `json:"timeout"`               // of a request from when it was due, nanoseconds; default 10 s
 	Settle      time.Duration `json:"settle,omitempty"`      // quiet time after the last round, before memory is looked at once more
 	Seed        uint64        `json:"seed"`                  // of the order of sizes: the same seed asks the same of a run
+	Lane        int           `json:"lane,omitempty"`        // of a suite's runs with Lanes: those of different lanes share no picture
+	Lanes       int           `json:"lanes,omitempty"`       // default 1
 	Stamp       string        `json:"stamp,omitempty"`       // Upload, Purge: part of the ids, so that they are new; default the time
 	Fidelity    int           `json:"fidelity,omitempty"`    // Miss: of how many sources the pictures are compared with a reference; 0 is none
 

@@ -364,7 +364,7 @@ func TestRunRefuses(t *testing.T) {
 		"too few sizes":      {func(c *Config) { c.MaxSide = 14 }, "widen the sides"},
 		"no target":          {func(c *Config) { c.Targets = nil }, "at least one target"},
 		"no source":          {func(c *Config) { c.Sources = nil }, "at least one source"},
-		"workload":           {func(c *Config) { c.Workload = "both" }, "is none of hit, mixed"},
+		"workload":           {func(c *Config) { c.Workload = "both" }, "is none of srcset, hit"},
 		"loop":               {func(c *Config) { c.Loop = "ajar" }, "neither closed nor open"},
 		"no rate":            {func(c *Config) { c.Loop = Open }, "needs a rate"},
 		"rounds":             {func(c *Config) { c.Rounds = MaxRounds + 1 }, "rounds"},

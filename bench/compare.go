@@ -48,6 +48,7 @@ const (
 	resamples     = 1000
 	fewestRounds  = 4
 	ssimTolerance = 0.002 // what a person might see; pictures do not vary from run to run, so that there is no interval
+	memoryLeast   = 0.25  // part; memory at the end of one round depends on the rounds before, so that there is none either
 )
 
 // compared are the figures that are set beside each other.
@@ -62,7 +63,6 @@ var compared = []struct {
 	{"p50 ms", func(m Round) float64 { return m.Latency.P50 }, false, []string{Closed, Open, Burst}},
 	{"p99 ms", func(m Round) float64 { return m.Latency.P99 }, false, []string{Closed, Open, Burst}},
 	{"bytes", func(m Round) float64 { return m.MeanBytes }, false, []string{Closed, Open, Burst}},
-	{"memory", func(m Round) float64 { return float64(m.PSSBytes) }, false, []string{Closed, Open, Burst}},
 }
 
 // Compare sets the runs of the same name beside each other, and in them the targets of the same name. Every target but the
@@ -73,20 +73,18 @@ func Compare(before, after *Suite, least float64) *Comparison {
 	c := &Comparison{}
 	c.settings("machine", before.Machine.CPU, after.Machine.CPU)
 	c.settings("cores", before.Machine.Cores, after.Machine.Cores)
-	paired := make([]bool, len(after.Runs))
+	rest := slices.Clone(after.Runs)
 	for _, a := range before.Runs {
-		at := slices.IndexFunc(after.Runs, func(b *Report) bool { return b.Name() == a.Name() })
-		if at < 0 || paired[at] {
+		at := slices.IndexFunc(rest, func(b *Report) bool { return b.Name() == a.Name() })
+		if at < 0 {
 			c.Notes = append(c.Notes, a.Name()+" is in the first alone")
 			continue
 		}
-		paired[at] = true
-		c.run(a, after.Runs[at], least)
+		c.run(a, rest[at], least)
+		rest = slices.Delete(rest, at, at+1)
 	}
-	for i, b := range after.Runs {
-		if !paired[i] {
-			c.Notes = append(c.Notes, b.Name()+" is in the second alone")
-		}
+	for _, b := range rest {
+		c.Notes = append(c.Notes, b.Name()+" is in the second alone")
 	}
 	return c
 }
@@ -129,7 +127,7 @@ func (c *Comparison) result(run, relative string, reports [2]*Report, results [2
 		}
 		var values [2][]float64
 		of := relative
-		if figure.name == "memory" || figure.name == "bytes" {
+		if figure.name == "bytes" {
 			of = "" // they do not drift with the machine
 		}
 		for i, r := range results {
@@ -140,16 +138,28 @@ func (c *Comparison) result(run, relative string, reports [2]*Report, results [2
 			c.Changes = append(c.Changes, change)
 		}
 	}
-	if a, b := results[0].Summary.SSIM, results[1].Summary.SSIM; a > 0 && b > 0 {
-		change := Change{Run: run, Target: results[0].Target, Figure: "SSIM", Before: Interval{a, a, a}, After: Interval{b, b, b}, Ratio: b / a, Verdict: Same}
-		switch {
-		case b < a-ssimTolerance:
-			change.Verdict = Worse
-		case b > a+ssimTolerance:
-			change.Verdict = Better
-		}
-		c.Changes = append(c.Changes, change)
+	c.single(run, "MiB at most", results, func(s Summary) float64 { return float64(s.PSSBytes) / (1 << 20) }, func(a, b float64) (worse, better bool) {
+		return b > a*(1+max(least, memoryLeast)), b < a*(1-max(least, memoryLeast))
+	})
+	c.single(run, "SSIM", results, func(s Summary) float64 { return s.SSIM }, func(a, b float64) (worse, better bool) {
+		return b < a-ssimTolerance, b > a+ssimTolerance
+	})
+}
+
+// single compares a figure of which a run has one alone.
+func (c *Comparison) single(run, name string, results [2]Result, of func(Summary) float64, differ func(a, b float64) (worse, better bool)) {
+	a, b := of(results[0].Summary), of(results[1].Summary)
+	if a <= 0 || b <= 0 {
+		return
 	}
+	change := Change{Run: run, Target: results[0].Target, Figure: name, Before: Interval{a, a, a}, After: Interval{b, b, b}, Ratio: b / a, Verdict: Same}
+	switch worse, better := differ(a, b); {
+	case worse:
+		change.Verdict = Worse
+	case better:
+		change.Verdict = Better
+	}
+	c.Changes = append(c.Changes, change)
 }
 
 // valuesOf returns a figure's rounds, divided by the first target's when they are to be relative. Rounds in which it was not

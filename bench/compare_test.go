@@ -123,6 +123,18 @@ func TestCompareFidelity(t *testing.T) {
 	}
 }
 
+// TestCompareMemory: a quarter more is a change, less is not.
+func TestCompareMemory(t *testing.T) {
+	random := rand.New(rand.NewPCG(13, 14))
+	for after, want := range map[int64]string{140 << 20: Worse, 60 << 20: Better, 115 << 20: Same} {
+		a, b := suiteOf(random, 5, 1, 0, 1), suiteOf(random, 5, 1, 0, 1)
+		a.Runs[0].Results[0].Summary.PSSBytes, b.Runs[0].Results[0].Summary.PSSBytes = 100<<20, after
+		if got := changeOf(Compare(a, b, 0.05), "first", "MiB at most"); got.Verdict != want {
+			t.Errorf("%d: %+v, want %s", after, got, want)
+		}
+	}
+}
+
 func TestMedianIntervalHoldsTheMedian(t *testing.T) {
 	// The true median of what is drawn is 1: nineteen in twenty intervals of eleven values hold it.
 	random := rand.New(rand.NewPCG(11, 12))

@@ -32,6 +32,7 @@ func (c *Config) setDefaults() {
 	c.MaxSide = cmp.Or(c.MaxSide, 400)
 	c.Timeout = cmp.Or(c.Timeout, 10*time.Second)
 	c.Seed = cmp.Or(c.Seed, 1)
+	c.Lanes = cmp.Or(c.Lanes, 1)
 	if c.hasSet() {
 		c.Set = cmp.Or(c.Set, 100)
 	}
@@ -85,6 +86,7 @@ func (c *Config) check() error {
 	want(inRange(c.Quality, 1, 100), "quality must be 1 to 100")
 	want(1 <= c.MinSide && c.MinSide <= c.MaxSide && c.MaxSide <= MaxSide, "sides must be 1 to %d, the least first", MaxSide)
 	want(!c.hasSet() || inRange(c.Set, 1, MaxRequests), "the set must have 1 to %d pictures", MaxRequests)
+	want(0 <= c.Lane && c.Lane < c.Lanes, "the lane must be below the number of lanes")
 	want(c.Zipf >= 0 && c.Zipf <= 10, "zipf must be 0 to 10")
 	want(c.Misses >= 0 && c.Misses <= 1, "misses must be 0 to 1")
 	want(inRange(c.UploadSide, 0, maxUploadSide), "the pictures to upload must have at most %d pixels a side", maxUploadSide)

@@ -23,6 +23,8 @@ type pictures struct {
 	format  string
 	least   int
 	sides   int
+	lane    int // of lanes: the numbers that are this run's
+	lanes   int
 	order   []uint32
 	taken   atomic.Int64
 	weights []float64 // of the set of a hit workload, summed up
@@ -33,8 +35,8 @@ func newPictures(c Config) (*pictures, error) {
 	if c.Workload == Srcset {
 		return newSrcsets(c)
 	}
-	p := &pictures{sources: c.Sources, format: c.Format, least: c.MinSide, sides: c.MaxSide - c.MinSide + 1}
-	space := p.sides * p.sides * len(c.Sources)
+	p := &pictures{sources: c.Sources, format: c.Format, least: c.MinSide, sides: c.MaxSide - c.MinSide + 1, lane: c.Lane, lanes: c.Lanes}
+	space := p.sides * p.sides * len(c.Sources) / p.lanes
 	need := c.needs(space)
 	if need > space || need > MaxRequests {
 		return nil, fmt.Errorf("the run needs %d different pictures: %d sources of %d to %d pixels a side give %d, and at most %d are used; widen the sides, add sources, or ask for less",
@@ -59,7 +61,7 @@ func (c *Config) needs(space int) int {
 	if c.hasSet() {
 		need = c.Set
 	}
-	fresh := 0 // of a round
+	var fresh int // of a round
 	switch c.Workload {
 	case Miss, Mixed:
 		if fresh = c.roundRequests(); fresh == 0 { // how many a server answers is not known before
@@ -76,7 +78,7 @@ func (c *Config) needs(space int) int {
 // at returns the nth picture. Boxes near the square come first in the numbering, so that a run which needs few of them uses
 // boxes of about the same work.
 func (p *pictures) at(n int) picture {
-	number := int(p.order[n])
+	number := int(p.order[n])*p.lanes + p.lane
 	source := number % len(p.sources)
 	number /= len(p.sources)
 	width := number % p.sides

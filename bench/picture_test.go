@@ -3,7 +3,7 @@ package bench
 import "testing"
 
 func TestPicturesAreDistinctAndWithinBounds(t *testing.T) {
-	c := Config{Workload: Miss, Targets: make([]Target, 1), Sources: []string{"a", "b", "c"}, MinSide: 7, MaxSide: 11, WarmUp: 1, Rounds: 2, Requests: 37, Seed: 1}
+	c := Config{Workload: Miss, Targets: make([]Target, 1), Sources: []string{"a", "b", "c"}, MinSide: 7, MaxSide: 11, WarmUp: 1, Lanes: 1, Rounds: 2, Requests: 37, Seed: 1}
 	p, err := newPictures(c)
 	if err != nil {
 		t.Fatal(err)
@@ -30,7 +30,7 @@ func TestPicturesAreDistinctAndWithinBounds(t *testing.T) {
 
 func TestSameSeedSameOrder(t *testing.T) {
 	order := func(seed uint64) [10]picture {
-		p, err := newPictures(Config{Workload: Miss, Targets: make([]Target, 1), Sources: []string{"a"}, MinSide: 1, MaxSide: 10, WarmUp: 1, Rounds: 1, Requests: 99, Seed: seed})
+		p, err := newPictures(Config{Workload: Miss, Targets: make([]Target, 1), Sources: []string{"a"}, MinSide: 1, MaxSide: 10, WarmUp: 1, Lanes: 1, Rounds: 1, Requests: 99, Seed: seed})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -53,7 +53,7 @@ func TestTableNamesEveryTarget(t *testing.T) {
 	if err := run(t, config(a, b)).WriteTable(&text); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"miss, closed loop, 3 rounds of 40 requests", "ratio to A", "p99.9"} {
+	for _, want := range []string{"miss png, closed loop, 3 rounds of 40 requests", "ratio to A", "p99.9"} {
 		if !strings.Contains(text.String(), want) {
 			t.Errorf("%q is not in\n%s", want, text.String())
 		}

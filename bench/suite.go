@@ -30,22 +30,29 @@ type turn struct {
 	config  func(c *Config, seconds time.Duration)
 }
 
-// plan is the suite of Plan. The rate of mixed is one that a server which keeps nothing can follow on two cores.
+// plan is the suite of Plan. Srcsets come first, while no source was asked for. The rate of mixed is one that a server which keeps nothing can follow on two cores.
 var plan = []turn{
-	{1.5, func(c *Config, seconds time.Duration) { c.Workload, c.Duration, c.Connections = Hit, seconds, 16 }},
-	{3, func(c *Config, seconds time.Duration) {
-		c.Workload, c.Duration, c.Connections, c.Loop, c.Rate = Mixed, seconds, 32, Open, 25
+	{2, func(c *Config, _ time.Duration) { c.Workload, c.Requests = Srcset, srcsetSize() }},
+	{1.5, func(c *Config, seconds time.Duration) {
+		c.Workload, c.Duration, c.Connections, c.Set = Hit, seconds, 16, planSet
 	}},
 	{2.5, func(c *Config, seconds time.Duration) { c.Workload, c.Duration, c.Format = Miss, seconds, "jpg" }},
 	{2.5, func(c *Config, seconds time.Duration) { c.Workload, c.Duration, c.Format = Miss, seconds, "webp" }},
-	{2, func(c *Config, _ time.Duration) { c.Workload, c.Requests = Srcset, srcsetSize() }},
-	{2, func(c *Config, _ time.Duration) { c.Workload, c.Requests = Storm, 100 }},
 	{1, func(c *Config, seconds time.Duration) { c.Workload, c.Duration = Upload, seconds }},
 	{2, func(c *Config, _ time.Duration) { c.Workload, c.Requests, c.Set = Purge, 4, 10 }},
+	{2, func(c *Config, _ time.Duration) { c.Workload, c.Requests = Storm, 100 }},
+	{3, func(c *Config, seconds time.Duration) {
+		c.Workload, c.Duration, c.Connections, c.Loop, c.Rate, c.Set = Mixed, seconds, 32, Open, 25, planSet
+	}},
 }
 
-// planOverhead is for warming up, making pictures, and comparing them.
-const planOverhead = 30 * time.Second
+// planSet is how many pictures are fetched before hits: a server that renders slowly takes its time for them.
+const planSet = 40
+
+const (
+	planOverhead = 30 * time.Second // of a budget: for warming up, making pictures, and comparing them
+	budgetGrace  = 40 * time.Second // beyond a budget: what is under way then is given up
+)
 
 // Plan returns the workloads of a whole suite, each sized so that all of them take about the budget: a base's targets, sources,
 // rounds, sides, quality and seed, and what is usual for the rest.
@@ -69,13 +76,14 @@ func Plan(base Config, budget time.Duration) []Config {
 	return configs
 }
 
-// RunSuite plays one configuration after the other, within a budget: what begins after it is left out; 0 is no bound. What
-// cannot be played on any target - uploads without a way in, a srcset without enough sources - is left out too. Both become notes.
-// Of a single configuration such a fault is the error.
+// RunSuite plays one configuration after the other, within a budget: what would begin after it is left out, and what is under
+// way 40 seconds later is given up; 0 is no bound. What cannot be played on any target (uploads without a way in, a srcset
+// without enough sources) is left out too. All of that becomes notes; of a single configuration such a fault is the error.
 func RunSuite(ctx context.Context, configs []Config, budget time.Duration, progress io.Writer) (*Suite, error) {
 	start := time.Now()
 	s := &Suite{Form: suiteForm, Date: start.UTC().Truncate(time.Second), Machine: thisMachine()}
-	for _, c := range configs {
+	for i, c := range configs {
+		c.Lane, c.Lanes = i, len(configs) // what one run asked for would be a hit in the next
 		if budget > 0 && time.Since(start) > budget {
 			s.Notes = append(s.Notes, c.Workload+" was left out: the time was over")
 			continue
@@ -83,7 +91,7 @@ func RunSuite(ctx context.Context, configs []Config, budget time.Duration, progr
 		if len(configs) > 1 {
 			c.Targets = able(c)
 		}
-		report, err := Run(ctx, c, progress)
+		report, err := runUntil(ctx, c, start, budget, progress)
 		switch {
 		case ctx.Err() != nil:
 			return nil, ctx.Err()
@@ -102,6 +110,16 @@ func RunSuite(ctx context.Context, configs []Config, budget time.Duration, progr
 		return nil, fmt.Errorf("nothing could be measured: %v", s.Notes)
 	}
 	return s, nil
+}
+
+// runUntil is Run with an end.
+func runUntil(ctx context.Context, c Config, start time.Time, budget time.Duration, progress io.Writer) (*Report, error) {
+	if budget > 0 {
+		limited, cancel := context.WithDeadline(ctx, start.Add(budget+budgetGrace))
+		defer cancel()
+		ctx = limited
+	}
+	return Run(ctx, c, progress)
 }
 
 // able returns the targets that a workload can be played on.

@@ -66,6 +66,28 @@ func TestSuiteLeavesOutWhatCannotBe(t *testing.T) {
 	}
 }
 
+// TestRunsOfASuiteShareNoPicture: a miss of one run was asked for by no other, nor a storm's picture, nor a set's.
+func TestRunsOfASuiteShareNoPicture(t *testing.T) {
+	s := startServer(t, nil)
+	var configs []Config
+	for _, workload := range []string{Miss, Miss, Storm, Mixed} {
+		c := config(s)
+		c.Workload, c.Requests, c.Connections, c.Rounds, c.Set, c.Misses = workload, 20, 20, 2, 1, 1
+		configs = append(configs, c)
+	}
+	if _, err := RunSuite(t.Context(), configs, 0, nil); err != nil {
+		t.Fatal(err)
+	}
+	for target, times := range s.asked {
+		if times != 1 && times != 20 { // a storm's
+			t.Errorf("%s was asked for %d times", target, times)
+		}
+	}
+	if want := 2*(2+40) + 2 + 2*(1+loneMisses) + 2 + 40; len(s.asked) != want {
+		t.Errorf("%d pictures, want %d", len(s.asked), want)
+	}
+}
+
 // TestRoundsEndWithin: after three rounds the bound of a run holds.
 func TestRoundsEndWithin(t *testing.T) {
 	c := config(startServer(t, nil))

@@ -53,7 +53,7 @@ func (r *Report) columns() []column {
 func (r *Report) WriteTable(w io.Writer) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	// A tabwriter keeps its first error for Flush.
-	_, _ = fmt.Fprintf(w, "%s, %s loop, %d rounds of %s, %d connections; %s, %d cores\n", r.Config.Workload, r.Config.Loop,
+	_, _ = fmt.Fprintf(w, "%s loop, %d rounds of %s, %d connections; %s, %d cores\n", r.Name(),
 		r.played(), r.roundLength(), r.Config.Connections, r.Machine.CPU, r.Machine.Cores)
 	columns := r.columns()
 	var head strings.Builder

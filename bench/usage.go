@@ -138,7 +138,7 @@ func readSizes(pid int, file string, names ...string) ([]int64, error) {
 	sizes := make([]int64, len(names))
 	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/" + file)
 	if err != nil {
-		return sizes, nil //nolint:nilerr // see above: there is nothing to be told of it
+		return sizes, nil // see above: there is nothing to be told of it
 	}
 	for line := range strings.Lines(string(text)) {
 		for i, name := range names {

@@ -130,7 +130,9 @@ func fault(op string, err error) error {
 	if err == nil {
 		return nil
 	}
-	for _, verdict := range []error{ErrNotFound, ErrToken, ErrUsed, ErrHeld, ErrExists, ErrChanging, ErrQuota, ErrAccount, ErrLease} {
+	for _, verdict := range []error{ErrNotFound, ErrToken, ErrUsed, ErrHeld, ErrExists, ErrChanging, ErrQuota, ErrAccount, ErrLease,
+		ErrQuery, ErrPatch, ErrSlow, ErrFile, ErrData,
+	} {
 		if errors.Is(err, verdict) {
 			return err
 		}

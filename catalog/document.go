@@ -87,10 +87,13 @@ func changeArray(value json.RawMessage, path []string, to json.RawMessage) (json
 		return nil, err
 	}
 	at, err := strconv.Atoi(path[0])
-	if to == nil && (err != nil || at < 0 || at >= len(elements)) {
+	if err != nil || at < 0 {
+		at = len(elements) + 1
+	}
+	if to == nil && at >= len(elements) {
 		return value, nil
 	}
-	if err != nil || at < 0 || at > len(elements) {
+	if at > len(elements) {
 		return nil, fmt.Errorf("%q is no place in an array of %d", path[0], len(elements))
 	}
 	if at == len(elements) {

@@ -163,14 +163,18 @@ type selection struct {
 	keys  []string
 	rest  *filter.Filter
 	words []word
-	loose bool // words may be similar
 }
 
 // from writes FROM and WHERE of all that is selected. Where the index has keys of the query, the first of them leads.
 func (c *Catalog) from(s *statement, q *selection) {
 	if len(q.keys) == 0 {
 		s.text(` FROM records r WHERE TRUE`)
-		c.conditions(s, q, q.keys)
+		rest := *q
+		if len(q.words) > 0 {
+			c.foundFirst(s, q.words[0])
+			rest.words = q.words[1:]
+		}
+		c.conditions(s, &rest, nil)
 		return
 	}
 	// A cross join keeps SQLite from looking the other way round.
@@ -178,9 +182,14 @@ func (c *Catalog) from(s *statement, q *selection) {
 	c.conditions(s, q, q.keys[1:])
 }
 
+// plain tells selections that look at no record, beside its keys and its time.
+func (q *selection) plain() bool {
+	return q.Scope == ScopeAll && len(q.IDs) == 0 && q.rest.Empty() && q.Where.Empty() && len(q.words) == 0
+}
+
 // fromCounted is from for statements that look at no column: where one key says all, its index does.
 func (c *Catalog) fromCounted(s *statement, q *selection) {
-	if len(q.keys) == 1 && q.Scope == ScopeAll && len(q.IDs) == 0 && q.rest.Empty() && q.Where.Empty() && len(q.words) == 0 {
+	if len(q.keys) == 1 && q.plain() {
 		c.lead(s, q, ` FROM record_keys k WHERE`)
 		return
 	}

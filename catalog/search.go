@@ -159,16 +159,36 @@ func alike(a, b string) float64 {
 	return float64(both) / float64(all-both)
 }
 
+// ownTerm is a term of a record that is looked at anyhow. It is spelled so that no database looks for the term instead, among all
+// records: of a common word that is a thousand times as much.
+const ownTerm = `(e.term || '')`
+
 // found writes that one of a record's words holds w, or is similar where those are known.
 func (c *Catalog) found(s *statement, w word) {
 	s.text(` AND EXISTS (SELECT 1 FROM record_terms e WHERE e.record = r.id AND (`)
-	c.holds(s, "e.term", w)
+	c.holds(s, ownTerm, w)
 	if len(w.similar) > 0 {
-		s.text(` OR e.term IN (`)
+		s.text(` OR `, ownTerm, ` IN (`)
 		list(s, w.similar)
 		s.text(`)`)
 	}
 	s.text(`))`)
+}
+
+// foundFirst is found for a word by which the records are looked for, where nothing else says which ones to look at.
+func (c *Catalog) foundFirst(s *statement, w word) {
+	s.text(` AND r.id IN (SELECT t.record FROM record_terms t WHERE `)
+	w.begins(s, "t.term")
+	for _, gram := range []string{w.inWords, w.inNumbers} {
+		if gram != "" {
+			s.text(` UNION SELECT t.record FROM grams g CROSS JOIN record_terms t WHERE t.term = g.term AND g.gram = `)
+			s.value(gram)
+			s.text(` AND `, c.dialect.Contains, `(g.term, `)
+			s.value(w.text)
+			s.text(`) > 1`)
+		}
+	}
+	s.text(`)`)
 }
 
 // holds writes that a term begins with w, or holds it where the grams find it.
@@ -273,35 +293,40 @@ func (c *Catalog) findings(ctx context.Context, conn *sql.Conn, q *selection, at
 // rank writes FROM, WHERE and ORDER BY of one rank after a place in it; false when it finds nothing.
 func (c *Catalog) rank(s *statement, q *selection, at finding) bool {
 	w := q.words[0]
-	switch {
-	case at.rank == rankBegins:
+	switch at.rank {
+	case rankBegins:
 		s.text(` FROM record_terms t CROSS JOIN records r WHERE r.id = t.record AND `)
 		w.begins(s, "t.term")
 		s.text(` AND NOT EXISTS (SELECT 1 FROM record_terms e WHERE e.record = t.record AND e.term < t.term AND `)
-		w.begins(s, "e.term")
+		w.begins(s, ownTerm)
 		s.text(`)`)
-	case at.rank == rankWords || at.rank == rankNumbers:
+		if at.term == "" {
+			at.term = w.text // PostgreSQL begins to read there
+		}
+	case rankWords, rankNumbers:
 		gram := []string{w.inWords, w.inNumbers}[at.rank-rankWords]
 		if gram == "" {
 			return false
 		}
-		c.middle(s, w, at.rank, gram)
+		c.middle(s, w, at, gram)
 	default:
 		n := at.rank - rankSimilar
 		s.text(` FROM record_terms t CROSS JOIN records r WHERE r.id = t.record AND t.term = `)
 		s.value(w.similar[n])
 		s.text(` AND NOT EXISTS (SELECT 1 FROM record_terms e WHERE e.record = t.record AND (`)
-		c.holds(s, "e.term", w)
+		c.holds(s, ownTerm, w)
 		if n > 0 {
-			s.text(` OR e.term IN (`)
+			s.text(` OR `, ownTerm, ` IN (`)
 			list(s, w.similar[:n])
 			s.text(`)`)
 		}
 		s.text(`))`)
 	}
-	s.text(` AND (t.term, t.record) > (`)
-	list(s, []any{at.term, at.id})
-	s.text(`)`)
+	if at.term != "" {
+		s.text(` AND (t.term, t.record) > (`)
+		list(s, []any{at.term, at.id})
+		s.text(`)`)
+	}
 	rest := *q
 	rest.words = q.words[1:]
 	c.conditions(s, &rest, q.keys)
@@ -310,20 +335,24 @@ func (c *Catalog) rank(s *statement, q *selection, at finding) bool {
 }
 
 // middle writes FROM and WHERE of the words that hold w further on, by a gram that they have.
-func (c *Catalog) middle(s *statement, w word, rank int, gram string) {
+func (c *Catalog) middle(s *statement, w word, at finding, gram string) {
 	s.text(` FROM grams g CROSS JOIN record_terms t CROSS JOIN records r
 		WHERE t.term = g.term AND r.id = t.record AND g.gram = `)
 	s.value(gram)
+	if at.term != "" {
+		s.text(` AND g.term >= `)
+		s.value(at.term)
+	}
 	s.text(` AND `, c.dialect.Contains, `(g.term, `)
 	s.value(w.text)
 	s.text(`) > 1 AND NOT EXISTS (SELECT 1 FROM record_terms e WHERE e.record = t.record AND (`)
-	w.begins(s, "e.term")
-	if rank == rankNumbers && w.inWords != "" {
+	w.begins(s, ownTerm)
+	if at.rank == rankNumbers && w.inWords != "" {
 		s.text(` OR `)
-		c.within(s, "e.term", w.inWords, w)
+		c.within(s, ownTerm, w.inWords, w)
 	}
 	s.text(` OR e.term < t.term AND `)
-	c.within(s, "e.term", gram, w)
+	c.within(s, ownTerm, gram, w)
 	s.text(`))`)
 }
 
@@ -332,8 +361,12 @@ func (c *Catalog) countFindings(s *statement, q *selection) {
 	w, rest := q.words[0], *q
 	rest.words = q.words[1:]
 	s.text(`SELECT COUNT(DISTINCT record), COUNT(*) FROM (SELECT * FROM (`)
+	join := ` CROSS JOIN records r WHERE r.id = t.record AND `
+	if rest.plain() && len(q.keys) == 0 && q.From.IsZero() && q.To.IsZero() {
+		join = ` WHERE ` // the index says it all
+	}
 	part := func(from string, match func()) {
-		s.text(`SELECT t.record`, from, ` CROSS JOIN records r WHERE r.id = t.record AND `)
+		s.text(`SELECT t.record`, from, join)
 		match()
 		c.conditions(s, &rest, q.keys)
 	}

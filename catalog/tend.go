@@ -20,9 +20,9 @@ func (t *tending) end() {
 
 const (
 	// indexedAtOnce is how many records one transaction indexes, while uploads wait.
-	indexedAtOnce = 200
+	indexedAtOnce = 50
 	// indexAgain is how long the indexing waits when the database does not answer.
-	indexAgain = time.Minute
+	indexAgain = 5 * time.Second
 )
 
 // tend indexes the records that were made before there was an index, a few at a time, until there are none. Until then they are

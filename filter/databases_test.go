@@ -1,6 +1,7 @@
 package filter_test
 
 import (
+	"context"
 	"database/sql"
 	"database/sql/driver"
 	"path/filepath"
@@ -122,24 +123,29 @@ func rowOf(t testing.TB, record filter.Doc) []any {
 // matching returns the ids of the records that the filter selects.
 func (d database) matching(t testing.TB, f *filter.Filter) []int {
 	t.Helper()
-	condition, args := f.SQL(d.dialect, 1)
-	rows, err := d.db.QueryContext(t.Context(), "SELECT id FROM r WHERE "+condition+" ORDER BY id", args...)
+	ids, err := d.ask(t.Context(), f)
 	if err != nil {
 		t.Fatalf("%s: %s: %v", d.name, f, err)
+	}
+	return ids
+}
+
+func (d database) ask(ctx context.Context, f *filter.Filter) ([]int, error) {
+	condition, args := f.SQL(d.dialect, 1)
+	rows, err := d.db.QueryContext(ctx, "SELECT id FROM r WHERE "+condition+" ORDER BY id", args...)
+	if err != nil {
+		return nil, err
 	}
 	defer func() { _ = rows.Close() }()
 	ids := []int{}
 	for rows.Next() {
 		var id int
 		if err := rows.Scan(&id); err != nil {
-			t.Fatal(err)
+			return nil, err
 		}
 		ids = append(ids, id)
 	}
-	if err := rows.Err(); err != nil {
-		t.Fatalf("%s: %s: %v", d.name, f, err)
-	}
-	return ids
+	return ids, rows.Err()
 }
 
 // matched is matching by Match.

@@ -1,8 +1,12 @@
 package filter
 
 import (
+	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
 // Print writes a value of a Doc as JSON.
@@ -20,4 +24,11 @@ func Read(t testing.TB, text string) any {
 		t.Fatal(err)
 	}
 	return value
+}
+
+// Compare lets cmp look into filters; compiled patterns are the same when their sources are.
+var Compare = cmp.Options{
+	cmp.AllowUnexported(Filter{}, clause{}, field{}, test{}, pattern{}),
+	cmp.Comparer(func(a, b *regexp.Regexp) bool { return a == b || (a != nil && b != nil && a.String() == b.String()) }),
+	cmpopts.EquateEmpty(),
 }

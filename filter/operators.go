@@ -113,11 +113,11 @@ func (p *parser) all(f field, path, op string, operand any) (test, error) {
 		doc, ok := value.(Doc)
 		return ok && len(doc) == 1 && doc[0].Key == "$elemMatch"
 	}
+	if len(list) > maxAll {
+		return test{}, &Error{join(path, op), "it has more than " + strconv.Itoa(maxAll) + " values", ""}
+	}
 	if !slices.ContainsFunc(list, matches) {
 		return membership(f, path, op, operand)
-	}
-	if len(list) > maxList {
-		return test{}, &Error{join(path, op), "it has too many values", ""}
 	}
 	t := test{op: op}
 	for _, value := range list {

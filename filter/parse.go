@@ -12,18 +12,21 @@ const (
 	maxDepth      = 24       // levels of objects and arrays
 	maxValues     = 4096     // objects, arrays, texts, numbers, ... in all
 	maxClauses    = 200      // fields and logical operators, those inside of $elemMatch too
-	maxList       = 1000     // values of an $in, $nin or $all
+	maxList       = 1000     // values of an $in or $nin
+	maxAll        = 100      // values of an $all, each of which is a clause
 	maxPath       = 512      // bytes
 	maxSteps      = 12       // of a path
-	maxIndexes    = 3        // steps of a path that are numbers: each doubles the ways to read it
+	maxIndexes    = 3        // steps that are numbers, of a path and those that $elemMatch puts it in: each doubles the ways to read it
 	maxIndexBytes = 9        // of such a step; a longer one is a key only
 )
 
-// maxArgs and maxSQL bound what a filter is compiled to. SQLite takes 32,766 placeholders in a statement and a million bytes
-// (https://www.sqlite.org/limits.html), PostgreSQL 65,535.
+// These bound what a filter is compiled to. SQLite takes 32,766 placeholders in a statement, and expressions of 1,000 levels
+// (https://www.sqlite.org/limits.html), of which a parenthesis here is up to 20; PostgreSQL takes 65,535 placeholders, and half a
+// second to plan as many bytes.
 const (
-	maxArgs = 8000
-	maxSQL  = 512 << 10
+	maxArgs   = 8000
+	maxSQL    = 192 << 10
+	maxNested = 46
 )
 
 // Parse reads a filter from JSON for records with these columns. What it does not know, it refuses: operators, top-level paths,
@@ -51,17 +54,33 @@ func fromDoc(doc Doc, columns Columns) (*Filter, error) {
 	}
 	f := &Filter{clauses}
 	for _, d := range []Dialect{SQLite, Postgres} {
-		if text, args := f.SQL(d, 1); len(args) > maxArgs || len(text) > maxSQL {
+		if text, args := f.SQL(d, 1); len(args) > maxArgs || len(text) > maxSQL || (d == SQLite && nested(text) > maxNested) {
 			return nil, &Error{Problem: "it asks too much at once", Hint: "ask in parts"}
 		}
 	}
 	return f, nil
 }
 
+// nested returns how deep the parentheses of a text are. Those of SQL have no texts in them that hold others.
+func nested(text string) int {
+	depth, deepest := 0, 0
+	for _, c := range []byte(text) {
+		switch c {
+		case '(':
+			depth++
+			deepest = max(deepest, depth)
+		case ')':
+			depth--
+		}
+	}
+	return deepest
+}
+
 // parser reads the clauses of one filter.
 type parser struct {
 	columns Columns
 	count   int // clauses read so far
+	indexes int // numbers in the paths that lead to where it reads
 }
 
 // clauses reads a filter over the record, or over an element of an array.
@@ -119,6 +138,9 @@ func (p *parser) field(path string, value any, element bool) (clause, error) {
 		return clause{}, err
 	}
 	if doc, ok := value.(Doc); ok && hasOperators(doc) {
+		outside := p.indexes
+		defer func() { p.indexes = outside }()
+		p.indexes += f.indexes()
 		tests, err := p.tests(f, path, doc)
 		return clause{field: f, tests: tests}, err
 	}
@@ -150,19 +172,26 @@ func (p *parser) resolve(path string, element bool) (field, error) {
 			return refuse("the field has one value and nothing below it")
 		}
 	}
-	indexes := 0
 	for _, step := range f.steps {
 		if step == "" || strings.HasPrefix(step, "$") {
 			return refuse("a part of the path is empty or begins with $")
 		}
-		if _, ok := asIndex(step); ok {
-			indexes++
-		}
 	}
-	if len(f.steps) > maxSteps || indexes > maxIndexes {
+	if len(f.steps) > maxSteps || p.indexes+f.indexes() > maxIndexes {
 		return refuse("the path has more than " + strconv.Itoa(maxSteps) + " parts, or " + strconv.Itoa(maxIndexes) + " numbers")
 	}
 	return f, nil
+}
+
+// indexes counts the steps that are numbers.
+func (f *field) indexes() int {
+	n := 0
+	for _, step := range f.steps {
+		if _, ok := asIndex(step); ok {
+			n++
+		}
+	}
+	return n
 }
 
 // known lists the top-level fields.

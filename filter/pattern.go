@@ -160,7 +160,7 @@ func (t *translator) write(re *syntax.Regexp, times int) {
 		t.b.WriteString(text)
 		t.cost += times
 		if re.Op == syntax.OpWordBoundary || re.Op == syntax.OpNoWordBoundary {
-			t.cost += 20 * times // each is four little patterns of its own
+			t.cost += 250 * times // each is four little patterns, and many in a row multiply
 		}
 		return
 	}

@@ -25,7 +25,8 @@ func (w *writer) same(x, at string, want any) string {
 		return w.guarded(x, at, "string", func() string { return w.plain(x, at) + " = " + w.arg(want) })
 	case float64:
 		return w.guarded(x, at, "number", func() string {
-			return w.spell("CAST("+w.plain(x, at)+" AS REAL)", w.plain(x, at)+"::float8") + " = " + w.arg(want)
+			plain := w.plain(x, at)
+			return w.spell("CAST("+plain+" AS REAL)", plain+"::float8") + " = " + w.arg(want)
 		})
 	case bool:
 		truth := strconv.FormatBool(want)

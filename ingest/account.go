@@ -84,8 +84,11 @@ func (a *Accounts) Erase(ctx context.Context) error {
 			return errors.Join(append(failed, err)...)
 		}
 		if err := s.eraseAccount(ctx, d); err != nil {
-			// What is left waits for the next look, so that the others get their turn.
+			// What is left waits for the next look, so that the others get their turn; another process need not wait for this one.
 			pause := s.config.Now().Add(eraseEvery / 2)
+			if ctx.Err() != nil {
+				pause = s.config.Now()
+			}
 			err = errors.Join(err, s.config.Catalog.RenewDeletion(context.WithoutCancel(ctx), d, 0, pause))
 			failed = append(failed, fmt.Errorf("delete an account: %w", err))
 		}

@@ -383,3 +383,23 @@ func BenchmarkVersions(b *testing.B) {
 		}
 	})
 }
+
+// TestVersionsOfPrivate: a private source is asked about as an absent one is, so that the time of an answer does not tell them apart;
+// while the store is away it is answered from memory like others.
+func TestVersionsOfPrivate(t *testing.T) {
+	inBubble(t, origin.VersionsConfig{}, func(t *testing.T, s *store, v *origin.Versions) {
+		s.behaves(func(context.Context, string) (origin.Info, error) {
+			return origin.Info{Version: "1", Private: true}, nil
+		})
+		for i := range 3 {
+			if info, err := v.Stat(t.Context(), "cat"); err != nil || !info.Private || s.questions() != i+1 {
+				t.Errorf("%+v, %v, asked %d times, want %d: nobody waits for the answer", info, err, s.questions(), i+1)
+			}
+			time.Sleep(2 * time.Second) // of the bubble: beyond Fresh, within Stale
+		}
+		s.answers("", origin.ErrUnavailable)
+		if info, err := v.Stat(t.Context(), "cat"); err != nil || !info.Private || !info.Stale {
+			t.Errorf("while the store is away: %+v, %v", info, err)
+		}
+	})
+}

@@ -43,8 +43,8 @@ var privateTargets = []string{
 // byte, whatever is asked and in whichever tier it is.
 func TestPrivateIsAbsent(t *testing.T) {
 	e, now := newSignedEdge(t, Signed{})
-	e.proxy.Policy.CDN, e.proxy.Policy.Tags = "max-age=60", true
-	e.proxy.told = e.proxy.Policy.tell()
+	e.proxy.CDN, e.proxy.Tags = "max-age=60", true
+	e.proxy.told = e.proxy.tell()
 	e.keep("cat", cat())
 	for _, target := range privateTargets[:4] { // into memory
 		e.do("GET", strings.Replace(target, "#", "cat", 1)).want(t, 200)
@@ -110,8 +110,8 @@ func query(target string) string {
 // for longer than the URL is good.
 func TestPrivateIsShown(t *testing.T) {
 	e, now := newSignedEdge(t, Signed{})
-	e.proxy.Policy.CDN, e.proxy.Policy.Tags, e.proxy.Policy.SharedMaxAge = "max-age=60", true, time.Hour
-	e.proxy.told = e.proxy.Policy.tell()
+	e.proxy.CDN, e.proxy.Tags, e.proxy.SharedMaxAge = "max-age=60", true, time.Hour
+	e.proxy.told = e.proxy.tell()
 	e.keep("cat", cat())
 	e.hide("cat", true)
 	for _, scope := range []string{"", "/cat"} {
@@ -176,7 +176,7 @@ type flipping struct {
 
 func (f *flipping) Open(ctx context.Context, id string, r origin.Range) (*origin.Object, error) {
 	if f.flip.CompareAndSwap(true, false) {
-		if _, err := f.Store.SetPrivate(ctx, id, true); err != nil {
+		if _, err := f.SetPrivate(ctx, id, true); err != nil {
 			return nil, err
 		}
 	}

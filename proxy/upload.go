@@ -8,7 +8,6 @@ import (
 	"io"
 	"mime"
 	"mime/multipart"
-	"net"
 	"strconv"
 	"time"
 
@@ -152,10 +151,19 @@ const (
 // errSlow ends an upload that keeps a connection without using it.
 var errSlow = fmt.Errorf("proxy: the upload is slower than %d bytes per second", minRate)
 
-// incoming reads a request's body: each piece has a deadline of its own, and the whole must keep a least rate.
+// Incoming returns what reads a request's body as that of an upload to the edge is read: each piece has a deadline of its own, and
+// the whole must keep a least rate.
+func Incoming(body io.Reader, conn Deadliner) io.Reader {
+	return &incoming{body: body, conn: conn, begin: time.Now()}
+}
+
+// Deadliner is a connection, or what stands for one.
+type Deadliner interface{ SetReadDeadline(at time.Time) error }
+
+// incoming reads a request's body under those deadlines.
 type incoming struct {
 	body  io.Reader
-	conn  net.Conn
+	conn  Deadliner
 	begin time.Time
 	total int64
 }

@@ -13,5 +13,6 @@ mkdir -p "$(dirname "$report")"
   echo "| claim | figures | |"
   echo "|---|---|---|"
 } >"$report"
-DECKLE_TRUST_REPORT=$report go test -count=1 -timeout 60m -run 'TestTrust' -v ./cmd/deckle | grep -v '"msg":' || { cat "$report"; exit 1; }
+DECKLE_TRUST_REPORT=$report DECKLE_CRASH_ROUNDS=${ROUNDS:-200} DECKLE_CRASH_REPORT=$PWD/bench/results/crash.md \
+  go test -count=1 -timeout 60m -run 'TestTrust|TestCrashLife' -v ./cmd/deckle | grep -v '"msg":' || { cat "$report"; exit 1; }
 cat "$report"

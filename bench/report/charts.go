@@ -160,7 +160,7 @@ func rows(what, unit string, r drawn, of func(bench.Round) float64, write func(f
 		slices.Sort(values)
 		median := middle(values)
 		p.text(108, y+rowHeight/2+4, "label end", clip(result.Target, 15))
-		if median == 0 {
+		if len(values) == 0 || values[len(values)-1] == 0 {
 			p.text(p.x.from+6, y+rowHeight/2+4, "tick", "not measured")
 			continue
 		}

@@ -71,8 +71,11 @@ func (s scale) ticks(n int) []float64 {
 
 func (s scale) logTicks() []float64 {
 	digits := []float64{1, 2, 5}
-	if s.max/s.min > 500 {
+	switch {
+	case s.max/s.min > 500:
 		digits = digits[:1]
+	case s.max/s.min < 12:
+		digits = []float64{1, 2, 3, 5, 7}
 	}
 	var list []float64
 	for decade := math.Floor(math.Log10(s.min)); decade <= math.Ceil(math.Log10(s.max)); decade++ {

@@ -34,9 +34,12 @@ func Run(t *testing.T, open func(t *testing.T) *catalog.Catalog) {
 	t.Run("steps", func(t *testing.T) { testSteps(t, open(t)) })
 	t.Run("kept aside", func(t *testing.T) { testAsides(t, open(t)) })
 	t.Run("keys", func(t *testing.T) { testKeys(t, open(t)) })
+	t.Run("rotation of keys", func(t *testing.T) { testRotation(t, open(t)) })
 	t.Run("accounts", func(t *testing.T) { testAccounts(t, open(t)) })
+	t.Run("limits of accounts", func(t *testing.T) { testLimits(t, open(t)) })
 	t.Run("a quota at once", func(t *testing.T) { testQuotaAtOnce(t, open(t)) })
 	t.Run("deletions of accounts", func(t *testing.T) { testDeletions(t, open(t)) })
+	t.Run("deletions that are forgotten", func(t *testing.T) { testForgottenDeletion(t, open(t)) })
 	t.Run("faults", func(t *testing.T) { testFaults(t, open(t)) })
 }
 

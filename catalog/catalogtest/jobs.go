@@ -146,6 +146,30 @@ func testDeadJobs(t *testing.T, c *catalog.Catalog) {
 	}
 }
 
+// batchPlay ends jobs of a batch of three, and counts how often the end of the batch is told.
+type batchPlay struct {
+	t    *testing.T
+	c    *catalog.Catalog
+	ends int
+}
+
+func (p *batchPlay) end(j catalog.Job, dead bool) {
+	p.t.Helper()
+	must(p.t, p.c.EndJob(p.t.Context(), j, catalog.JobEnd{
+		Result: []byte("result " + string(j.Payload)), Dead: dead, Reason: "why",
+		Announce: func(batch []catalog.JobState) []catalog.Event {
+			events := []catalog.Event{told("job-" + fmt.Sprint(j.ID))}
+			if len(batch) == 0 {
+				return events
+			}
+			if p.ends++; len(batch) != 3 {
+				p.t.Errorf("the batch is %+v", batch)
+			}
+			return append(events, told("batch"))
+		},
+	}))
+}
+
 // testBatches: the end of a batch is told once, with the last of its jobs, whatever became of them.
 func testBatches(t *testing.T, c *catalog.Catalog) {
 	ctx := t.Context()
@@ -156,69 +180,48 @@ func testBatches(t *testing.T, c *catalog.Catalog) {
 		j.Batch = "batch"
 		list = append(list, j)
 	}
-	same := job("cat", "0") // of no batch: another job
-	must(t, c.Enqueue(ctx, append(list, same)...))
-	must(t, c.Enqueue(ctx, list...)) // counted once
-	ends := 0
-	end := func(j catalog.Job, dead bool) {
-		t.Helper()
-		must(t, c.EndJob(ctx, j, catalog.JobEnd{
-			Result: []byte("result " + string(j.Payload)), Dead: dead, Reason: "why",
-			Announce: func(batch []catalog.JobState) []catalog.Event {
-				events := []catalog.Event{told("job-" + fmt.Sprint(j.ID))}
-				if len(batch) > 0 {
-					if ends++; len(batch) != 3 {
-						t.Errorf("the batch is %+v", batch)
-					}
-					events = append(events, told("batch"))
-				}
-				return events
-			},
-		}))
-	}
+	must(t, c.Enqueue(ctx, append(list, job("cat", "0"))...)) // the last one is of no batch: another job
+	must(t, c.Enqueue(ctx, list...))                          // counted once
+	p := batchPlay{t: t, c: c}
 	work := leased(t, c, "a", 0, 10)
 	if len(work) != 4 {
 		t.Fatalf("leased %d, want 4", len(work))
 	}
 	for i, j := range work {
-		if ends > 0 && j.Batch != "" {
-			t.Errorf("the end was told before job %d", i)
-		}
 		if j.Batch == "" {
 			must(t, c.FinishJob(ctx, j))
 			continue
 		}
-		end(j, string(j.Payload) == "1")
+		if p.ends > 0 {
+			t.Errorf("the end was told before job %d", i)
+		}
+		p.end(j, string(j.Payload) == "1")
 	}
 	states, err := c.BatchJobs(ctx, "batch")
-	if err != nil || len(states) != 3 || ends != 1 {
-		t.Fatalf("%d ends, %+v, %v", ends, states, err)
+	if err != nil || len(states) != 3 || p.ends != 1 {
+		t.Fatalf("%d ends, %+v, %v", p.ends, states, err)
 	}
-	var dead int64
 	for _, s := range states {
 		want := catalog.JobDone
 		if string(s.Payload) == "1" {
-			want, dead = catalog.JobDead, s.ID
+			want = catalog.JobDead
+			must(t, c.RetryJob(ctx, s.ID))
 		}
 		if s.State != want || string(s.Result) != "result "+string(s.Payload) {
 			t.Errorf("%+v", s)
 		}
 	}
-	must(t, c.RetryJob(ctx, dead))
 	for _, j := range leased(t, c, "a", 1<<30*time.Second, 10) {
-		end(j, false)
-	}
-	if ends != 1 {
-		t.Errorf("the end of the batch was told %d times", ends)
+		p.end(j, false)
 	}
 	events, err := c.Outbox().Events(ctx, 1<<40, false, 100)
-	if err != nil || len(events) != 4 { // that of the one tried again has the same id
-		t.Errorf("%d events, %v", len(events), err)
+	if err != nil || len(events) != 4 || p.ends != 1 { // that of the one tried again has the same id
+		t.Errorf("%d events, %v, the end of the batch was told %d times", len(events), err, p.ends)
 	}
-	_, err = c.BatchJobs(ctx, "none")
-	wants(t, "no batch", err, catalog.ErrNotFound)
-	_, err = c.BatchJobs(ctx, "")
-	wants(t, "no batch's name", err, catalog.ErrNotFound)
+	for _, name := range []string{"none", ""} {
+		_, err = c.BatchJobs(ctx, name)
+		wants(t, "no batch", err, catalog.ErrNotFound)
+	}
 }
 
 // testJobsOfChange: jobs come with the change that asks for them, or not at all.

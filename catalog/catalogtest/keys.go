@@ -11,14 +11,30 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func testKeys(t *testing.T, c *catalog.Catalog) {
-	ctx := t.Context()
-	add := func(id, hash, owner string, expires time.Time) catalog.Key {
-		k := catalog.Key{ID: id, Name: "of " + id, Scopes: []string{"read", "upload"}, Owner: owner, Created: epoch, Expires: expires, Hash: hash}
-		must(t, c.AddKey(ctx, k))
+// addKeys adds a, which is good for ever, and b, which is good for an hour.
+func addKeys(t *testing.T, c *catalog.Catalog) (a, b catalog.Key) {
+	t.Helper()
+	add := func(id, owner string, expires time.Time) catalog.Key {
+		k := catalog.Key{ID: id, Name: "of " + id, Scopes: []string{"read", "upload"}, Owner: owner, Created: epoch, Expires: expires, Hash: "hash " + id}
+		must(t, c.AddKey(t.Context(), k))
 		return k
 	}
-	a, b := add("a", "hash a", "", time.Time{}), add("b", "hash b", "ann", epoch.Add(time.Hour))
+	return add("a", "", time.Time{}), add("b", "ann", epoch.Add(time.Hour))
+}
+
+// findKey wants the key of a hash, none where id is empty.
+func findKey(t *testing.T, c *catalog.Catalog, when, hash string, now time.Time, id string) catalog.Key {
+	t.Helper()
+	k, err := c.KeyOf(t.Context(), hash, now)
+	if k.ID != id || (id == "") != errors.Is(err, catalog.ErrNotFound) {
+		t.Errorf("%s: %q, %v, want %q", when, k.ID, err, id)
+	}
+	return k
+}
+
+func testKeys(t *testing.T, c *catalog.Catalog) {
+	ctx := t.Context()
+	a, b := addKeys(t, c)
 	if err := c.AddKey(ctx, catalog.Key{ID: "a", Hash: "other"}); !errors.Is(err, catalog.ErrExists) {
 		t.Errorf("an id again: %v", err)
 	}
@@ -34,20 +50,28 @@ func testKeys(t *testing.T, c *catalog.Catalog) {
 		t.Errorf("the page after a: %v, %v", page, err)
 	}
 
-	find := func(when string, hash string, now time.Time, id string) catalog.Key {
-		t.Helper()
-		k, err := c.KeyOf(ctx, hash, now)
-		if k.ID != id || (id == "") != errors.Is(err, catalog.ErrNotFound) {
-			t.Errorf("%s: %q, %v, want %q", when, k.ID, err, id)
-		}
-		return k
-	}
-	find("a key", "hash a", epoch, "a")
-	find("no hash", "", epoch, "")
-	find("before its end", "hash b", epoch.Add(time.Hour-time.Millisecond), "b")
-	find("at its end", "hash b", epoch.Add(time.Hour), "")
+	findKey(t, c, "a key", "hash a", epoch, "a")
+	findKey(t, c, "no hash", "", epoch, "")
+	findKey(t, c, "before its end", "hash b", epoch.Add(time.Hour-time.Millisecond), "b")
+	findKey(t, c, "at its end", "hash b", epoch.Add(time.Hour), "")
 
-	// Rotation: the former secret is good for as long as was said, the one before it no more.
+	for _, use := range []struct{ at, want time.Duration }{{0, 0}, {59 * time.Second, 0}, {time.Minute, time.Minute}, {30 * time.Second, time.Minute}} {
+		must(t, c.KeyUsed(ctx, "a", epoch.Add(use.at), time.Minute))
+		if k := findKey(t, c, "used", "hash a", epoch, "a"); !k.Used.Equal(epoch.Add(use.want)) {
+			t.Errorf("used at %s: %s", use.at, k.Used)
+		}
+	}
+	must(t, c.RemoveKey(ctx, "a"))
+	findKey(t, c, "a removed key", "hash a", epoch, "")
+	if err := c.RemoveKey(ctx, "a"); !errors.Is(err, catalog.ErrNotFound) {
+		t.Errorf("removed twice: %v", err)
+	}
+}
+
+// testRotation: the former secret is good for as long as was said, the one before it no more.
+func testRotation(t *testing.T, c *catalog.Catalog) {
+	ctx := t.Context()
+	addKeys(t, c)
 	rotated, err := c.RotateKey(ctx, "b", "hash b2", epoch.Add(10*time.Minute), epoch.Add(time.Minute))
 	must(t, err)
 	if until := rotated.GoodUntil("hash b"); !until.Equal(epoch.Add(10 * time.Minute)) {
@@ -56,29 +80,17 @@ func testKeys(t *testing.T, c *catalog.Catalog) {
 	if until := rotated.GoodUntil("hash b2"); !until.Equal(epoch.Add(time.Hour)) {
 		t.Errorf("the secret is good until %s", until)
 	}
-	find("the new secret", "hash b2", epoch.Add(time.Minute), "b")
-	find("the former one", "hash b", epoch.Add(10*time.Minute-time.Millisecond), "b")
-	find("the former one at its end", "hash b", epoch.Add(10*time.Minute), "")
+	findKey(t, c, "the new secret", "hash b2", epoch.Add(time.Minute), "b")
+	findKey(t, c, "the former one", "hash b", epoch.Add(10*time.Minute-time.Millisecond), "b")
+	findKey(t, c, "the former one at its end", "hash b", epoch.Add(10*time.Minute), "")
 	rotated, err = c.RotateKey(ctx, "b", "hash b3", epoch.Add(2*time.Hour), epoch.Add(2*time.Minute))
 	must(t, err)
-	find("the one before it", "hash b", epoch.Add(2*time.Minute), "")
+	findKey(t, c, "the one before it", "hash b", epoch.Add(2*time.Minute), "")
 	if until := rotated.GoodUntil("hash b2"); !until.Equal(epoch.Add(time.Hour)) {
 		t.Errorf("a former secret outlives its key: %s", until)
 	}
 	if _, err := c.RotateKey(ctx, "x", "hash x", epoch, epoch); !errors.Is(err, catalog.ErrNotFound) {
 		t.Errorf("a key that is not there was rotated: %v", err)
-	}
-
-	for _, use := range []struct{ at, want time.Duration }{{0, 0}, {59 * time.Second, 0}, {time.Minute, time.Minute}, {30 * time.Second, time.Minute}} {
-		must(t, c.KeyUsed(ctx, "a", epoch.Add(use.at), time.Minute))
-		if k := find("used", "hash a", epoch, "a"); !k.Used.Equal(epoch.Add(use.want)) {
-			t.Errorf("used at %s: %s", use.at, k.Used)
-		}
-	}
-	must(t, c.RemoveKey(ctx, "a"))
-	find("a removed key", "hash a", epoch, "")
-	if err := c.RemoveKey(ctx, "a"); !errors.Is(err, catalog.ErrNotFound) {
-		t.Errorf("removed twice: %v", err)
 	}
 }
 
@@ -108,80 +120,90 @@ func bring(t *testing.T, c *catalog.Catalog, r catalog.Record, put bool) error {
 	return err
 }
 
+// has wants an account to have so much.
+func has(t *testing.T, c *catalog.Catalog, when, owner string, pictures, bytes int64) {
+	t.Helper()
+	a, err := c.Account(t.Context(), owner)
+	if err != nil || a.Pictures != pictures || a.Bytes != bytes {
+		t.Errorf("%s: %s has %d pictures of %d bytes (%v), want %d of %d", when, owner, a.Pictures, a.Bytes, err, pictures, bytes)
+	}
+}
+
+// verdict wants an error; nil is none.
+func verdict(t *testing.T, when string, err, want error) {
+	t.Helper()
+	if !errors.Is(err, want) {
+		t.Errorf("%s: %v, want %v", when, err, want)
+	}
+}
+
 func testAccounts(t *testing.T, c *catalog.Catalog) {
 	ctx := t.Context()
-	has := func(when, owner string, pictures, bytes int64) {
-		t.Helper()
-		a, err := c.Account(ctx, owner)
-		if err != nil || a.Pictures != pictures || a.Bytes != bytes {
-			t.Errorf("%s: %s has %d pictures of %d bytes (%v), want %d of %d", when, owner, a.Pictures, a.Bytes, err, pictures, bytes)
-		}
-	}
-	refused := func(when string, err, want error) {
-		t.Helper()
-		if !errors.Is(err, want) {
-			t.Errorf("%s: %v, want %v", when, err, want)
-		}
-	}
 	must(t, c.SetLimits(ctx, catalog.Limits{Pictures: 3, Bytes: 100}))
 	must(t, c.AddAccount(ctx, "ann", epoch))
-	refused("again", c.AddAccount(ctx, "ann", epoch), catalog.ErrExists)
+	verdict(t, "again", c.AddAccount(ctx, "ann", epoch), catalog.ErrExists)
 	_, err := c.Account(ctx, "nobody")
-	refused("no account", err, catalog.ErrNotFound)
+	verdict(t, "no account", err, catalog.ErrNotFound)
 
 	must(t, bring(t, c, owned("a1", "ann", 40), true))
 	must(t, bring(t, c, owned("b1", "bob", 40), true)) // has one from now on
 	must(t, bring(t, c, owned("free", "", 1<<40), true))
-	has("one picture", "ann", 1, 40)
-	has("an account by itself", "bob", 1, 40)
+	has(t, c, "one picture", "ann", 1, 40)
+	has(t, c, "an account by itself", "bob", 1, 40)
 	must(t, bring(t, c, owned("a2", "ann", 60), false))
-	has("an upload that was given up", "ann", 1, 40)
-	refused("too many bytes", bring(t, c, owned("a2", "ann", 61), true), catalog.ErrQuota)
-	has("a refused one", "ann", 1, 40)
+	has(t, c, "an upload that was given up", "ann", 1, 40)
+	verdict(t, "too many bytes", bring(t, c, owned("a2", "ann", 61), true), catalog.ErrQuota)
+	has(t, c, "a refused one", "ann", 1, 40)
 	must(t, bring(t, c, owned("a1", "ann", 100), true))
-	has("a larger one in its place", "ann", 1, 100)
+	has(t, c, "a larger one in its place", "ann", 1, 100)
 	must(t, bring(t, c, owned("a1", "", 10), true))
-	has("a smaller one that an operator puts in its place", "ann", 1, 10)
+	has(t, c, "a smaller one that an operator puts in its place", "ann", 1, 10)
 	must(t, bring(t, c, owned("a2", "ann", 1), true))
 	must(t, bring(t, c, owned("a3", "ann", 1), true))
-	refused("too many pictures", bring(t, c, owned("a4", "ann", 1), true), catalog.ErrQuota)
-	refused("nothing new is asked for", bring(t, c, owned("a3", "ann", 89), true), nil)
-	has("all that it may have", "ann", 3, 100)
-
-	// The limits of one's own, and of all.
-	must(t, c.LimitAccount(ctx, "ann", catalog.Limits{Pictures: 4, Bytes: 0}))
-	must(t, bring(t, c, owned("a4", "ann", 1<<40), true))
-	must(t, c.LimitAccount(ctx, "ann", catalog.Limits{Pictures: catalog.CommonLimit, Bytes: catalog.CommonLimit}))
-	must(t, c.SetLimits(ctx, catalog.Limits{}))
-	must(t, bring(t, c, owned("a5", "ann", 1), true))
-	if a, err := c.Account(ctx, "ann"); err != nil || a.LimitPictures != 0 || a.LimitBytes != 0 || a.Own.Pictures != catalog.CommonLimit {
-		t.Errorf("limits %+v, %v", a, err)
-	}
-	refused("limits of nobody", c.LimitAccount(ctx, "nobody", catalog.Limits{}), catalog.ErrNotFound)
+	verdict(t, "too many pictures", bring(t, c, owned("a4", "ann", 1), true), catalog.ErrQuota)
+	verdict(t, "nothing new is asked for", bring(t, c, owned("a3", "ann", 89), true), nil)
+	has(t, c, "all that it may have", "ann", 3, 100)
 
 	// A removed record is counted, and a change that is lost gives back nothing of another's.
-	change, err := c.Begin(ctx, "a4", "", nil, epoch, epoch.Add(Lease))
+	change, err := c.Begin(ctx, "a3", "", nil, epoch, epoch.Add(Lease))
 	must(t, err)
 	_, err = c.Settle(ctx, epoch, catalog.Step{Change: &change, Remove: true})
 	must(t, err)
-	has("one removed", "ann", 4, 101)
+	has(t, c, "one removed", "ann", 2, 11)
 	_, err = c.Settle(ctx, epoch, catalog.Step{Change: &change})
-	refused("an end that came before", err, catalog.ErrChanging)
-	has("still", "ann", 4, 101)
+	verdict(t, "an end that came before", err, catalog.ErrChanging)
+	has(t, c, "still", "ann", 2, 11)
+
+	page, err := c.Accounts(ctx, "ann", 10)
+	if err != nil || len(page) != 1 || page[0].Owner != "bob" {
+		t.Errorf("page %v, %v", page, err)
+	}
+}
+
+// testLimits: an account's own limits, and those of all.
+func testLimits(t *testing.T, c *catalog.Catalog) {
+	ctx := t.Context()
+	must(t, c.SetLimits(ctx, catalog.Limits{Pictures: 1, Bytes: 1}))
+	must(t, c.AddAccount(ctx, "ann", epoch))
+	must(t, c.LimitAccount(ctx, "ann", catalog.Limits{Pictures: 4, Bytes: 0}))
+	must(t, bring(t, c, owned("a1", "ann", 1<<40), true))
+	must(t, c.LimitAccount(ctx, "ann", catalog.Limits{Pictures: catalog.CommonLimit, Bytes: catalog.CommonLimit}))
+	must(t, c.SetLimits(ctx, catalog.Limits{}))
+	must(t, bring(t, c, owned("a2", "ann", 1), true))
+	if a, err := c.Account(ctx, "ann"); err != nil || a.LimitPictures != 0 || a.LimitBytes != 0 || a.Own.Pictures != catalog.CommonLimit {
+		t.Errorf("limits %+v, %v", a, err)
+	}
+	verdict(t, "limits of nobody", c.LimitAccount(ctx, "nobody", catalog.Limits{}), catalog.ErrNotFound)
 
 	// Without a change the record itself is charged: Finish writes no more than there is room for.
-	must(t, c.SetLimits(ctx, catalog.Limits{Pictures: 4}))
+	must(t, c.SetLimits(ctx, catalog.Limits{Pictures: 2}))
 	must(t, c.Issue(ctx, grant("token", "a6", false, epoch), epoch))
 	claimed, err := c.Claim(ctx, grant("token", "a6", false, epoch), epoch, epoch.Add(Lease))
 	must(t, err)
 	_, err = c.Finish(ctx, claimed, owned("a6", "ann", 1), "upload")
-	refused("finish", err, catalog.ErrQuota)
+	verdict(t, "finish", err, catalog.ErrQuota)
 	if _, err := c.Record(ctx, "a6"); !errors.Is(err, catalog.ErrNotFound) {
 		t.Errorf("a record beyond the limit: %v", err)
-	}
-	page, err := c.Accounts(ctx, "ann", 10)
-	if err != nil || len(page) != 1 || page[0].Owner != "bob" {
-		t.Errorf("page %v, %v", page, err)
 	}
 }
 
@@ -208,7 +230,18 @@ func testQuotaAtOnce(t *testing.T, c *catalog.Catalog) {
 	}
 }
 
-func testDeletions(t *testing.T, c *catalog.Catalog) {
+// dropOwned removes a record, or what an area keeps.
+func dropOwned(t *testing.T, c *catalog.Catalog, id, area string) {
+	t.Helper()
+	change, err := c.Begin(t.Context(), id, "", nil, epoch, epoch.Add(Lease))
+	must(t, err)
+	_, err = c.Settle(t.Context(), epoch, catalog.Step{Change: &change, Remove: area == "", Drop: area})
+	must(t, err)
+}
+
+// ownEverything has ann own pictures, one that waits, a key, and one that an upload under way is bringing; bob has a picture.
+func ownEverything(t *testing.T, c *catalog.Catalog) (late catalog.Record, under catalog.Change) {
+	t.Helper()
 	ctx := t.Context()
 	for i := range 5 {
 		must(t, bring(t, c, owned(fmt.Sprint("a", i), "ann", 10), true))
@@ -220,53 +253,45 @@ func testDeletions(t *testing.T, c *catalog.Catalog) {
 	must(t, err)
 	_, err = c.Settle(ctx, epoch, catalog.Step{Change: &change, Keep: &catalog.Aside{Area: catalog.Incoming, ID: "waits", Object: "o", Record: aside}})
 	must(t, err)
-	wants := func(when string, err, want error) {
-		t.Helper()
-		if !errors.Is(err, want) {
-			t.Errorf("%s: %v, want %v", when, err, want)
-		}
-	}
-	wants("nobody's", c.DeleteAccount(ctx, "nobody", epoch), catalog.ErrNotFound)
-	_, err = c.LeaseDeletion(ctx, epoch, epoch.Add(Lease))
-	wants("nothing to do", err, catalog.ErrNotFound)
-
-	// One upload is under way when it is decided.
-	late := owned("late", "ann", 5)
-	under, err := c.Begin(ctx, "late", "", nil, epoch, epoch.Add(Lease))
+	late = owned("late", "ann", 5)
+	under, err = c.Begin(ctx, "late", "", nil, epoch, epoch.Add(Lease))
 	must(t, err)
 	_, err = c.Settle(ctx, epoch, catalog.Step{Change: &under, Next: "put", Hold: &late})
 	must(t, err)
+	return late, under
+}
+
+func testDeletions(t *testing.T, c *catalog.Catalog) {
+	ctx := t.Context()
+	late, under := ownEverything(t, c)
+	verdict(t, "nobody's", c.DeleteAccount(ctx, "nobody", epoch), catalog.ErrNotFound)
+	_, err := c.LeaseDeletion(ctx, epoch, epoch.Add(Lease))
+	verdict(t, "nothing to do", err, catalog.ErrNotFound)
+
 	must(t, c.DeleteAccount(ctx, "ann", epoch))
 	must(t, c.DeleteAccount(ctx, "ann", epoch))
-	wants("a new picture", bring(t, c, owned("new", "ann", 1), true), catalog.ErrAccount)
-	wants("an account in its place", c.AddAccount(ctx, "ann", epoch), catalog.ErrExists)
+	verdict(t, "a new picture", bring(t, c, owned("new", "ann", 1), true), catalog.ErrAccount)
+	verdict(t, "an account in its place", c.AddAccount(ctx, "ann", epoch), catalog.ErrExists)
 	_, err = c.KeyOf(ctx, "hash", epoch)
-	wants("a key of the account", err, catalog.ErrNotFound)
+	verdict(t, "a key of the account", err, catalog.ErrNotFound)
 
 	d, err := c.LeaseDeletion(ctx, epoch, epoch.Add(Lease))
 	must(t, err)
 	_, err = c.LeaseDeletion(ctx, epoch.Add(Lease-1), epoch.Add(2*Lease))
-	wants("leased", err, catalog.ErrNotFound)
+	verdict(t, "leased", err, catalog.ErrNotFound)
 	ids, err := c.OwnedIDs(ctx, "ann", "a1", 3)
 	if diff := cmp.Diff([]string{"a2", "a3", "a4"}, ids); diff != "" || err != nil {
 		t.Error(diff, err)
 	}
-	remove := func(id, area string) {
-		t.Helper()
-		change, err := c.Begin(ctx, id, "", nil, epoch, epoch.Add(Lease))
-		must(t, err)
-		_, err = c.Settle(ctx, epoch, catalog.Step{Change: &change, Remove: area == "", Drop: area})
-		must(t, err)
-	}
 	for i := range 5 {
-		remove(fmt.Sprint("a", i), "")
+		dropOwned(t, c, fmt.Sprint("a", i), "")
 	}
-	wants("something waits", c.FinishDeletion(ctx, d, epoch), catalog.ErrChanging)
-	remove("waits", catalog.Incoming)
-	wants("something is under way", c.FinishDeletion(ctx, d, epoch), catalog.ErrChanging)
+	verdict(t, "something waits", c.FinishDeletion(ctx, d, epoch), catalog.ErrChanging)
+	dropOwned(t, c, "waits", catalog.Incoming)
+	verdict(t, "something is under way", c.FinishDeletion(ctx, d, epoch), catalog.ErrChanging)
 	_, err = c.Settle(ctx, epoch, catalog.Step{Change: &under, Put: &late})
-	wants("what was under way comes to its end", err, nil)
-	wants("it is there", c.FinishDeletion(ctx, d, epoch), catalog.ErrChanging)
+	verdict(t, "what was under way comes to its end", err, nil)
+	verdict(t, "it is there", c.FinishDeletion(ctx, d, epoch), catalog.ErrChanging)
 	must(t, c.RenewDeletion(ctx, d, 6, epoch.Add(Lease)))
 
 	// Its holder dies: another goes on.
@@ -274,24 +299,28 @@ func testDeletions(t *testing.T, c *catalog.Catalog) {
 	if err != nil || next.Owner != "ann" || next.Removed != 6 {
 		t.Fatalf("%+v, %v", next, err)
 	}
-	wants("the former holder", c.RenewDeletion(ctx, d, 1, epoch), catalog.ErrLease)
-	wants("the former holder at the end", c.FinishDeletion(ctx, d, epoch), catalog.ErrLease)
-	remove("late", "")
+	verdict(t, "the former holder", c.RenewDeletion(ctx, d, 1, epoch), catalog.ErrLease)
+	verdict(t, "the former holder at the end", c.FinishDeletion(ctx, d, epoch), catalog.ErrLease)
+	dropOwned(t, c, "late", "")
 	must(t, c.FinishDeletion(ctx, next, epoch))
 	_, err = c.Account(ctx, "ann")
-	wants("the account", err, catalog.ErrNotFound)
+	verdict(t, "the account", err, catalog.ErrNotFound)
 	if a, err := c.Account(ctx, "bob"); err != nil || a.Pictures != 1 {
 		t.Errorf("another account: %+v, %v", a, err)
 	}
-	wants("an upload that was allowed before", bring(t, c, owned("new", "ann", 1), true), catalog.ErrAccount)
+	verdict(t, "an upload that was allowed before", bring(t, c, owned("new", "ann", 1), true), catalog.ErrAccount)
 	must(t, c.AddAccount(ctx, "ann", epoch))
 	must(t, bring(t, c, owned("new", "ann", 1), true))
+}
 
-	// When it is forgotten, an upload makes the account, as any other.
+// testForgottenDeletion: when a deletion is forgotten, an upload makes the account, as any other.
+func testForgottenDeletion(t *testing.T, c *catalog.Catalog) {
+	ctx := t.Context()
+	must(t, bring(t, c, owned("b", "bob", 10), true))
 	must(t, c.DeleteAccount(ctx, "bob", epoch))
-	d, err = c.LeaseDeletion(ctx, epoch, epoch.Add(Lease))
+	d, err := c.LeaseDeletion(ctx, epoch, epoch.Add(Lease))
 	must(t, err)
-	remove("b", "")
+	dropOwned(t, c, "b", "")
 	must(t, c.FinishDeletion(ctx, d, epoch))
 	must(t, c.SweepDeletions(ctx, epoch))
 	must(t, bring(t, c, owned("b", "bob", 1), true))

@@ -49,18 +49,19 @@ type settings struct {
 	RendererMemory string `default:"1GiB" help:"Most memory that one such process may allocate."`
 	PyramidMemory  string `default:"128MiB" help:"Most memory for decoded sources that several sizes are asked of at about the same time; 0 decodes for each."`
 
-	Records   databaseSettings `embed:""`
-	Rendering renderSettings   `embed:""`
-	HTTP      httpSettings     `embed:""`
-	Guard     guardSettings    `embed:""`
-	Fleet     fleetSettings    `embed:""`
-	Signing   signSettings     `embed:""`
-	Events    eventSettings    `embed:""`
-	Ingest    ingestSettings   `embed:""`
-	API       apiSettings      `embed:""`
-	Compat    compatSettings   `embed:""`
-	Labels    labelSettings    `embed:""`
-	Auth      authSettings     `embed:""`
+	Records   databaseSettings  `embed:""`
+	Rendering renderSettings    `embed:""`
+	HTTP      httpSettings      `embed:""`
+	Guard     guardSettings     `embed:""`
+	Fleet     fleetSettings     `embed:""`
+	Signing   signSettings      `embed:""`
+	Events    eventSettings     `embed:""`
+	Ingest    ingestSettings    `embed:""`
+	API       apiSettings       `embed:""`
+	Compat    compatSettings    `embed:""`
+	Labels    labelSettings     `embed:""`
+	Auth      authSettings      `embed:""`
+	Telemetry telemetrySettings `embed:""`
 
 	APIKeys string `name:"api-keys" help:"Keys that the operator's listener takes, separated by commas." placeholder:"KEY,..."`
 
@@ -116,6 +117,7 @@ type configuration struct {
 	compat              compatibility
 	labels              labelling
 	auth                authorising
+	telemetry           telemetry
 	engine              vips.Config
 	tokenLifetime       time.Duration
 	accessLog, logLevel string
@@ -228,20 +230,10 @@ func (s *settings) resolve() (*configuration, error) {
 	c.intake = s.Ingest.resolve(&r)
 	c.api = s.API.resolve(&r, c.signed, s.Signing.SignatureMaxAge)
 	c.compat = s.Compat.resolve(&r, c)
-	c.labels = s.Labels.resolve(&r)
-	c.auth = s.Auth.resolve(&r)
-	for _, cidr := range list(s.AllowUpstream) {
-		prefix, err := netip.ParsePrefix(cidr)
-		if err != nil {
-			r.fault("allow-upstream", cidr, "a network as in 10.1.0.0/16")
-		}
-		c.allowUpstream = append(c.allowUpstream, prefix)
-	}
+	c.labels, c.telemetry = s.Labels.resolve(&r), s.Telemetry.resolve(&r)
+	s.resolveAccess(&r, c)
 	if c.stale < c.fresh {
 		r.fault("version-stale", s.VersionStale, "at least --version-fresh")
-	}
-	if len(c.apiKeys) == 0 && !c.auth.tokens() && !loopback(s.AdminListen) {
-		r.fault("admin-listen", s.AdminListen, "an address on loopback, as long as neither --api-keys nor --oidc-issuer, --oidc-jwks-url or --introspection-url is set")
 	}
 	if len(r.faults) > 0 {
 		return nil, fmt.Errorf("%w: the configuration has faults:\n  %w", errUsage, joinLines(r.faults))
@@ -259,6 +251,13 @@ func (s *settings) resolveStores(r *reader, c *configuration) {
 			prefix, at = before, after
 		}
 		c.origins = append(c.origins, routedOrigin{prefix, r.url("origin", at, "file", "s3", "http", "https")})
+	}
+	for _, cidr := range list(s.AllowUpstream) {
+		prefix, err := netip.ParsePrefix(cidr)
+		if err != nil {
+			r.fault("allow-upstream", cidr, "a network as in 10.1.0.0/16")
+		}
+		c.allowUpstream = append(c.allowUpstream, prefix)
 	}
 	if s.Redis != "" {
 		c.redis = r.url("redis", s.Redis, "redis", "rediss")

@@ -46,6 +46,14 @@ type authorising struct {
 // tokens tells whether callers have to show who they are even without API keys.
 func (a authorising) tokens() bool { return a.oidc != nil || a.introspection != nil }
 
+// resolveAccess reads who may call the operator's listener, and holds against it where that listens.
+func (s *settings) resolveAccess(r *reader, c *configuration) {
+	c.auth = s.Auth.resolve(r)
+	if len(c.apiKeys) == 0 && !c.auth.tokens() && !loopback(s.AdminListen) {
+		r.fault("admin-listen", s.AdminListen, "an address on loopback, as long as neither --api-keys nor --oidc-issuer, --oidc-jwks-url or --introspection-url is set")
+	}
+}
+
 // resolve reads the settings; faults are kept in r.
 func (s *authSettings) resolve(r *reader) authorising {
 	a := authorising{limits: s.limits(r)}

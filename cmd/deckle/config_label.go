@@ -12,6 +12,7 @@ import (
 
 	"deckle/admin"
 	"deckle/catalog"
+	"deckle/fleet"
 	"deckle/ingest"
 	"deckle/label"
 	"deckle/label/builtin"
@@ -135,6 +136,16 @@ func (n *node) labelers(ctx context.Context, c labelling) (all []label.Named, er
 		all = append(all, asked.Labelers()...)
 	}
 	return all, nil
+}
+
+// openWrites opens the write path, and what labels the pictures that come by it.
+func (n *node) openWrites(ctx context.Context, sources *origin.Route, records *catalog.Catalog, versions *origin.Versions, messages fleet.Messages, m *admin.Metrics) (err error) {
+	if n.labels, err = n.openLabels(ctx, sources, records, m); err != nil {
+		return err
+	}
+	n.uploads = n.openIntake(sources, records, versions, messages)
+	n.access, err = n.openAccess(ctx, records, n.uploads)
+	return err
 }
 
 // openLabels has this node label pictures, its own and those of other nodes, until it ends; nil when nobody labels. It comes before

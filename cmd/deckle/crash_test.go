@@ -6,9 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"path/filepath"
-	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -40,20 +38,7 @@ func (l *ledger) note(id string, picture []byte, status int) {
 // of the others is whole or absent, and no record lacks its bytes. DECKLE_CRASH_ROUNDS and DECKLE_CRASH_SEED set how often
 // and when; the seed of a run is logged.
 func TestCrash(t *testing.T) {
-	rounds, seed := 20, uint64(time.Now().UnixNano())
-	if text := os.Getenv("DECKLE_CRASH_ROUNDS"); text != "" {
-		var err error
-		if rounds, err = strconv.Atoi(text); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if text := os.Getenv("DECKLE_CRASH_SEED"); text != "" {
-		var err error
-		if seed, err = strconv.ParseUint(text, 10, 64); err != nil {
-			t.Fatal(err)
-		}
-	}
-	t.Logf("%d rounds, seed %d", rounds, seed)
+	rounds, seed := crashRounds(t, 20)
 	random := rand.New(rand.NewPCG(seed, 0))
 	data := t.TempDir()
 	d := start(t, "--data", data)

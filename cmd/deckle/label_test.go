@@ -226,6 +226,11 @@ func TestLabelsOnDemand(t *testing.T) {
 	if got := labels(); got != "sidecar:object:seen shop/a/cat" {
 		t.Errorf("labels %q", got)
 	}
+	for query, want := range map[string]int{"label=SEEN+shop/a/cat": 1, "label=seen": 0, "q=seen": 1} {
+		if got := request("GET", d.admin+"/images?"+query, nil); strings.Count(string(got.body), `"id":"shop/a/cat"`) != want {
+			t.Errorf("GET /images?%s: %d %s, want the picture %d times", query, got.status, got.body, want)
+		}
+	}
 
 	m.say(http.StatusUnprocessableEntity)
 	d.upload("shop/a/cat", testimage.JPEG(testimage.Quadrants(80, 40), 80), true)

@@ -57,7 +57,9 @@ type node struct {
 	log      *slog.Logger
 	edge     *proxy.Proxy
 	operator *admin.Admin
+	access   admin.Access
 	uploads  *ingest.Service
+	labels   admin.Labels // nil when nobody labels
 	privacy  privacy
 	known    *proxy.LastKnown
 	chain    *cache.Chain
@@ -109,11 +111,9 @@ func open(ctx context.Context, c *configuration, logTo io.Writer) (*node, error)
 	if n.privacy, err = n.openPrivacy(); err != nil {
 		return n, err
 	}
-	labels, err := n.openLabels(ctx, sources, records, metrics)
-	if err != nil {
+	if err := n.openWrites(ctx, sources, records, versions, messages, metrics); err != nil {
 		return n, err
 	}
-	n.uploads = n.openIntake(sources, records, versions, messages)
 	n.edge = proxy.New(n.compatible(n.guarded(proxy.Config{
 		Chain: n.chain, Sources: sources, Versions: known.Versions(versions), Engine: n.gate, Limits: c.limits, Uploads: n.uploads, Origins: c.api.origins, Leases: leases,
 		Generation: engine.Generation(), Policy: c.http.policy, Public: publicCopies(layers), PublicURL: c.http.public, Rules: c.rules, Signed: n.privacy.signed, AllowIndexing: c.allowIndexing, Timeout: c.timeout,
@@ -123,18 +123,13 @@ func open(ctx context.Context, c *configuration, logTo io.Writer) (*node, error)
 	n.work()
 	n.guardMemory(shrinkable(layers))
 	n.guardMetrics(metrics)
-	access, err := n.openAccess(ctx, records, n.uploads)
-	if err != nil {
-		return n, err
-	}
 	n.operator = admin.New(admin.Config{
-		Grants: n.uploads, Bulk: n.uploads, Sources: n.uploads, Private: n.views(n.privacy), Records: records, Images: n.library(records, sources), Edge: c.api.edge, Version: revision(), Access: access, Registry: metrics.Registry, Log: n.log,
-		Purging: n.openPurging(ctx, versions, messages), Warmer: n.warmer(), Outbox: records.Outbox(), Labels: labels,
+		Grants: n.uploads, Bulk: n.uploads, Sources: n.uploads, Private: n.views(n.privacy), Records: records, Images: n.library(records, sources), Edge: c.api.edge, Version: revision(), Access: n.access, Registry: metrics.Registry, Log: n.log,
+		Purging: n.openPurging(ctx, versions, messages), Warmer: n.warmer(), Outbox: records.Outbox(), Labels: n.labels,
 		Checks: n.checks(sources, records.Ping),
 	})
-	n.serveImageStorage()
 	n.follow(messages, versions, layers[0].Tier)
-	n.gauges(metrics)
+	n.publish(metrics)
 	return n, n.bind()
 }
 
@@ -217,6 +212,7 @@ func (n *node) gauges(m *admin.Metrics) {
 
 // run serves until ctx ends, then drains: readiness fails first, requests under way end, what waits to be written is written.
 func (n *node) run(ctx context.Context) error {
+	n.serveImageStorage()
 	failed := make(chan error, 2) // one from each listener
 	go func() { failed <- n.edge.Serve(n.edgeAt) }()
 	go func() { failed <- n.operator.Serve(n.adminAt) }()

@@ -147,8 +147,8 @@ serve() {
   fact "\`deckle healthcheck\`" "0 while it serves, 1 once it has ended"
 }
 
-# server: the process id of the server here; it is the one with the port, not a renderer.
-server() { pgrep -f '^deckle serve' | head -n 1; }
+# server: the process id of the server in this network namespace, whatever else runs on the machine.
+server() { pgrep --ns $$ --nslist net -f '^deckle serve' | head -n 1; }
 
 # look: what the kernel says of the server and of a renderer.
 look() {

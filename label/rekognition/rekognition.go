@@ -144,10 +144,10 @@ var about = []string{"InvalidImageFormatException", "ImageTooLargeException", "I
 func verdict(err error) error {
 	var said smithy.APIError
 	if !errors.As(err, &said) {
-		return fmt.Errorf("ask Rekognition: %w", err)
+		return fmt.Errorf("ask rekognition: %w", err)
 	}
 	if slices.Contains(about, said.ErrorCode()) {
-		return fmt.Errorf("%w: Rekognition answers %s", label.ErrRefused, said.ErrorCode())
+		return fmt.Errorf("%w: rekognition answers %s", label.ErrRefused, said.ErrorCode())
 	}
-	return fmt.Errorf("Rekognition answers %s", said.ErrorCode())
+	return fmt.Errorf("rekognition answers %s", said.ErrorCode())
 }

@@ -9,23 +9,31 @@ import (
 	"deckle/origin"
 )
 
-// privateLaw: what is private stays so until somebody says otherwise, and what is not does not become it by accident.
-func privateLaw(t *testing.T, s origin.Store) {
-	commit := func(id, body string, private, replace bool) origin.Info {
-		t.Helper()
-		staged := stage(t, s, []byte(body))
-		staged.SetPrivate(private)
-		info, err := staged.Commit(t.Context(), id, replace)
-		if err != nil {
-			t.Fatalf("Commit(%q): %v", id, err)
-		}
-		return info
+// privateStep is something that is done to a source, and whether it is private then.
+type privateStep struct {
+	name string
+	do   func() (origin.Info, error)
+	want bool
+}
+
+// commitPrivate stores a source that is private or not.
+func commitPrivate(t *testing.T, s origin.Store, id, body string, private, replace bool) origin.Info {
+	t.Helper()
+	staged := stage(t, s, []byte(body))
+	staged.SetPrivate(private)
+	info, err := staged.Commit(t.Context(), id, replace)
+	if err != nil {
+		t.Fatalf("Commit(%q): %v", id, err)
 	}
-	steps := []struct {
-		name string
-		do   func() (origin.Info, error)
-		want bool
-	}{
+	return info
+}
+
+// privateSteps are done one after the other to a/cat.
+func privateSteps(t *testing.T, s origin.Store) []privateStep {
+	commit := func(id, body string, private, replace bool) origin.Info {
+		return commitPrivate(t, s, id, body, private, replace)
+	}
+	return []privateStep{
 		{"a private upload", func() (origin.Info, error) { return commit("a/cat", "1", true, false), nil }, true},
 		{"made public", func() (origin.Info, error) { return s.SetPrivate(t.Context(), "a/cat", false) }, false},
 		{"made public again", func() (origin.Info, error) { return s.SetPrivate(t.Context(), "a/cat", false) }, false},
@@ -51,7 +59,11 @@ func privateLaw(t *testing.T, s origin.Store) {
 			return s.Stat(t.Context(), "a/cat")
 		}, false},
 	}
-	for _, step := range steps {
+}
+
+// privateLaw: what is private stays so until somebody says otherwise, and what is not does not become it by accident.
+func privateLaw(t *testing.T, s origin.Store) {
+	for _, step := range privateSteps(t, s) {
 		said, err := step.do()
 		if err != nil {
 			t.Fatalf("%s: %v", step.name, err)
@@ -66,7 +78,7 @@ func privateLaw(t *testing.T, s origin.Store) {
 			t.Errorf("%s: Open of a part says private %v", step.name, info.Private)
 		}
 	}
-	commit("a/dog", "dog", true, false)
+	commitPrivate(t, s, "a/dog", "dog", true, false)
 	if info, err := s.Stat(t.Context(), "a/cat"); err != nil || info.Private {
 		t.Errorf("the neighbour of a private source: %+v, %v", info, err)
 	}
@@ -78,7 +90,7 @@ func privateLaw(t *testing.T, s origin.Store) {
 			t.Errorf("SetPrivate(%v) of no id: %v, want ErrBadID", private, err)
 		}
 	}
-	if info := commit("none", "public", false, false); info.Private {
+	if info := commitPrivate(t, s, "none", "public", false, false); info.Private {
 		t.Error("a source is private because of a SetPrivate before there was one")
 	}
 }
