@@ -80,15 +80,15 @@ func (a *Archive) storagePictures(do func(Picture) error) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, records.Close()) }()
-	decoder := json.NewDecoder(&documentLimit{from: records})
+	limit := &documentLimit{from: records, most: maxLine}
+	decoder := json.NewDecoder(limit)
 	bad := func(n int) error { return refusedEntry(StorageName, "document %d is none", n) }
 	if first, err := decoder.Token(); err != nil || first != json.Delim('[') {
 		return refusedEntry(StorageName, "it is no array")
 	}
-	limit := decoderLimit(decoder)
 	for n := 1; decoder.More(); n++ {
 		var d document
-		limit(decoder.InputOffset())
+		limit.most = decoder.InputOffset() + maxLine
 		if decoder.Decode(&d) != nil {
 			return bad(n)
 		}
@@ -105,6 +105,21 @@ func (a *Archive) storagePictures(do func(Picture) error) (err error) {
 		return refusedEntry(StorageName, "it is not whole")
 	}
 	return nil
+}
+
+// documentLimit bounds how far a decoder reads for one document, which it holds in memory.
+type documentLimit struct {
+	from       io.Reader
+	read, most int64
+}
+
+func (l *documentLimit) Read(to []byte) (int, error) {
+	if l.read >= l.most {
+		return 0, refusedEntry(StorageName, "a document has more than %d bytes", maxLine)
+	}
+	n, err := l.from.Read(to[:min(int64(len(to)), l.most-l.read)])
+	l.read += int64(n)
+	return n, err
 }
 
 // closeStorage writes the array and the sheet.

@@ -72,7 +72,7 @@ func TestRunsOfASuiteShareNoPicture(t *testing.T) {
 	var configs []Config
 	for _, workload := range []string{Miss, Miss, Storm, Mixed} {
 		c := config(s)
-		c.Workload, c.Requests, c.Connections, c.Rounds, c.Set, c.Misses = workload, 20, 20, 2, 1, 1
+		c.Workload, c.Requests, c.Connections, c.Rounds, c.Set, c.Misses, c.WarmUp = workload, 20, 20, 2, 1, 1, 1
 		configs = append(configs, c)
 	}
 	if _, err := RunSuite(t.Context(), configs, 0, nil); err != nil {
@@ -83,7 +83,7 @@ func TestRunsOfASuiteShareNoPicture(t *testing.T) {
 			t.Errorf("%s was asked for %d times", target, times)
 		}
 	}
-	if want := 2*(2+40) + 2 + 2*(1+loneMisses) + 2 + 40; len(s.asked) != want {
+	if want := 2*(1+40) + 1 + 2*(1+loneMisses) + 1 + 40; len(s.asked) != want {
 		t.Errorf("%d pictures, want %d", len(s.asked), want)
 	}
 }

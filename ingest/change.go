@@ -28,6 +28,7 @@ type intent struct {
 	Kind    string         `json:",omitempty"`
 	Record  catalog.Record // that the id will have, or had
 	Replace bool           `json:",omitempty"` // a put may take the place of other bytes
+	Exact   bool           `json:",omitempty"` // the record is put as it stands: nothing of a former one stays
 	Event   event.Kind     `json:",omitempty"` // what is told of it; empty for an upload
 	Area    string         `json:",omitempty"` // of which a put takes its bytes
 	Object  string         `json:",omitempty"` // which they are there

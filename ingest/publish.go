@@ -38,9 +38,13 @@ func (s *Service) place(ctx context.Context, change *catalog.Change, in intent, 
 func (s *Service) recordPut(ctx context.Context, change *catalog.Change, in intent, info origin.Info, anyhow bool, more ...catalog.Step) (catalog.Record, error) {
 	r := in.Record
 	r.Version = info.Version
+	jobs := s.eager(r, in.Outputs)
+	if !in.Exact || len(r.Labels) == 0 { // labels that come along need not be found again
+		jobs = append(jobs, s.toLabel(r)...)
+	}
 	step := catalog.Step{
-		Change: change, Put: &r, Replace: in.Replace, Drop: in.Area, Use: in.uses(), Upload: in.Upload, Anyhow: anyhow, Announce: in.announce,
-		Enqueue: append(s.eager(r, in.Outputs), s.toLabel(r)...),
+		Change: change, Remove: in.Exact, Put: &r, Replace: in.Replace, Drop: in.Area, Use: in.uses(), Upload: in.Upload, Anyhow: anyhow, Announce: in.announce,
+		Enqueue: jobs,
 	}
 	r, err := s.config.Catalog.Settle(ctx, r.Updated, append([]catalog.Step{step}, more...)...)
 	if err != nil {

@@ -66,7 +66,7 @@ func TestReceive(t *testing.T) {
 			}
 			wantRecord := catalog.Record{
 				ID: id, Version: info.Version, SHA256: want.SHA256, Bytes: want.Bytes, Format: row.format.String(),
-				Width: row.width, Height: row.height, Created: b.clock.Now(), Updated: b.clock.Now(), MD5: want.MD5,
+				Width: row.width, Height: row.height, Created: b.clock.Now(), Updated: b.clock.Now(), Time: b.clock.Now(), MD5: want.MD5,
 			}
 			record, err := b.catalog.Record(t.Context(), id)
 			if err != nil {

@@ -27,7 +27,11 @@ func overview(s *bench.Suite) template.HTML {
 			if spread.Median <= 0 {
 				continue
 			}
-			least, most = min(least, spread.Min), max(most, spread.Max)
+			low := spread.Min
+			if low <= 0 { // less than a step of the clock
+				low = spread.Median
+			}
+			least, most = min(least, low), max(most, spread.Max)
 			one.targets, one.spreads, one.colours = append(one.targets, result.Target), append(one.spreads, spread), append(one.colours, order[result.Target])
 			lines++
 		}

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -25,20 +26,30 @@ import (
 // trustReport names a file that the trust tests add their figures to; make trust sets it.
 const trustReport = "DECKLE_TRUST_REPORT"
 
+// result is what came out of one claim, a line of the report; tools/trustpage makes a page of them.
+type result struct {
+	Claim   string `json:"claim"`
+	Figures string `json:"figures"`
+	Holds   bool   `json:"holds"`
+}
+
 // report prints a claim's figures and adds them to the report, where there is one.
 func report(t *testing.T, claim, format string, args ...any) {
 	t.Helper()
-	line := fmt.Sprintf("| %s | ", claim) + fmt.Sprintf(format, args...) + fmt.Sprintf(" | %s |\n", map[bool]string{true: "does not hold", false: "holds"}[t.Failed()])
-	t.Log(strings.TrimSpace(line))
+	line, err := json.Marshal(result{claim, fmt.Sprintf(format, args...), !t.Failed()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%s", line)
 	name := os.Getenv(trustReport)
 	if name == "" {
 		return
 	}
-	file, err := os.OpenFile(name, os.O_APPEND|os.O_WRONLY, 0)
+	file, err := os.OpenFile(name, os.O_APPEND|os.O_WRONLY|os.O_CREATE, 0o644)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := file.WriteString(line); err != nil {
+	if _, err := file.Write(append(line, '\n')); err != nil {
 		t.Fatal(err)
 	}
 	if err := file.Close(); err != nil {

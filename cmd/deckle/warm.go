@@ -9,13 +9,9 @@ import (
 	"os/signal"
 	"runtime"
 	"syscall"
-	"time"
 
 	"deckle/admin"
 	"deckle/proxy"
-
-	"github.com/schollz/progressbar/v3"
-	"golang.org/x/term"
 )
 
 // warmCommand asks an edge for pictures before viewers do.
@@ -70,27 +66,13 @@ func (w *warmCommand) read() (admin.Targets, error) {
 	return admin.ReadTargets(file)
 }
 
-// lineEvery is how often a line says how far it is, where there is no terminal for a bar.
-const lineEvery = 5 * time.Second
-
-// showProgress returns what draws a bar on a terminal and writes lines elsewhere.
+// showProgress returns what says how far warming is.
 func showProgress(to *os.File) func(admin.WarmReport) {
-	if !term.IsTerminal(int(to.Fd())) {
-		last := time.Now()
-		return func(r admin.WarmReport) {
-			if now := time.Now(); now.Sub(last) >= lineEvery {
-				last = now
-				_, _ = fmt.Fprintf(to, "%d of %d: %d rendered, %d there, %d failed\n", r.Done(), r.Pictures, r.Rendered, r.There, r.Failed)
-			}
-		}
-	}
-	var bar *progressbar.ProgressBar
+	show := newProgress(to, "warm")
 	return func(r admin.WarmReport) {
-		if bar == nil {
-			bar = progressbar.NewOptions(r.Pictures, progressbar.OptionSetWriter(to), progressbar.OptionShowCount(),
-				progressbar.OptionSetDescription("warm"), progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionClearOnFinish())
-		}
-		_ = bar.Set(r.Done()) // a bar that cannot be drawn stops nothing
+		show(r.Done(), r.Pictures, func() string {
+			return fmt.Sprintf("%d of %d: %d rendered, %d there, %d failed", r.Done(), r.Pictures, r.Rendered, r.There, r.Failed)
+		})
 	}
 }
 
