@@ -100,7 +100,9 @@ func (c *Comparison) run(a, b *Report, least float64) {
 	name := a.Name()
 	c.settings(name+": connections", a.Config.Connections, b.Config.Connections)
 	c.settings(name+": requests", a.Config.Requests, b.Config.Requests)
-	c.settings(name+": sources", a.Config.Sources, b.Config.Sources)
+	if a.Config.Stamp == "" { // it makes the ids new
+		c.settings(name+": sources", a.Config.Sources, b.Config.Sources)
+	}
 	c.settings(name+": sides", a.Config.box(), b.Config.box())
 	c.settings(name+": quality", a.Config.Quality, b.Config.Quality)
 	c.settings(name+": seed", a.Config.Seed, b.Config.Seed)
