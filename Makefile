@@ -51,7 +51,7 @@ trust: testtools ## check the claims of trust on the real binary and write bench
 bench: $(DECKLE) ## play every workload on a fresh server, and on PEERS, within five minutes; bench/results/default.html shows it
 	@bench/run.sh $(DECKLE) suite $(PEERS)
 
-lint-deploy: toolchain $(TOOLS)/helm $(TOOLS)/kubectl-validate $(TOOLS)/deploylint ## lint Dockerfile, compose, chart and unit with the parsers that will read them
+lint-deploy: toolchain $(TOOLS)/helm $(TOOLS)/kubectl-validate $(TOOLS)/deploylint $(TOOLS)/rulelint ## lint Dockerfile, compose, chart, unit, alert rules and dashboard with the parsers that will read them
 	@tools/lint-deploy.sh $(TOOLS)
 
 image-proof: toolchain ## run the image's steps in Debian 13 roots, serve from the result, and write bench/results/image.md (root)
@@ -85,6 +85,10 @@ $(TOOLS)/kubectl-validate: tools/kubectl-validate/go.mod tools/kubectl-validate/
 $(TOOLS)/deploylint: tools/deploylint/go.mod tools/deploylint/go.sum tools/deploylint/main.go
 	@echo "build: $@"
 	@cd tools/deploylint && $(GO) build -o $(CURDIR)/$@ .
+
+$(TOOLS)/rulelint: tools/rulelint/go.mod tools/rulelint/go.sum tools/rulelint/main.go
+	@echo "build: $@"
+	@cd tools/rulelint && $(GO) build -o $(CURDIR)/$@ .
 
 clean: ## remove what was built and the data of make run
 	rm -rf $(TOOLS) data

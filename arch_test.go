@@ -24,9 +24,10 @@ const (
 // What is not listed is forbidden.
 var mayImport = map[string][]string{
 	"proxy":               {"cache", "origin", "transform", "fleet", "signature", "ingest"},
-	"admin":               {"proxy", "ingest", "catalog", "cache", "origin", "transform", "fleet", "signature", "event", "auth", "filter"},
+	"admin":               {"proxy", "ingest", "catalog", "cache", "origin", "transform", "fleet", "signature", "event", "auth", "filter", "archive"},
 	"ingest":              {"origin", "transform", "cache", "catalog", "fleet", "event", "signature", "label"},
 	"bench":               {"internal/testimage"},
+	"archive":             nil,
 	"auth":                nil,
 	"cache":               nil,
 	"origin":              nil,
@@ -37,6 +38,7 @@ var mayImport = map[string][]string{
 	"event":               nil,
 	"filter":              nil,
 	"internal/testimage":  nil,
+	"internal/testclock":  nil,
 	"label":               nil,
 	"internal/testserver": nil,
 }

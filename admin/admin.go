@@ -31,18 +31,20 @@ type Check struct {
 
 // Config says what the listener offers.
 type Config struct {
-	Grants  Granter
-	Bulk    Bulk     // optional: without it POST /grants is not there
-	Sources Sources  // optional: without it nothing is published, changed or deleted
-	Records Records  // optional: without it sources are not listed
-	Private *Private // optional: without it nothing is made private after its upload
-	Images  *Images  // optional: without it /images is not there
-	Edge    EdgeURLs // optional
-	Version string   // of the program
-	Purging *Purging // optional: without it POST /purge is not there
-	Warmer  *Warmer  // optional: without it POST /warm is not there
-	Outbox  Outbox   // optional: without it /events is not there
-	Labels  Labels   // optional: without it nothing is labelled anew
+	Grants   Granter
+	Bulk     Bulk      // optional: without it POST /grants is not there
+	Sources  Sources   // optional: without it nothing is published, changed or deleted
+	Records  Records   // optional: without it sources are not listed
+	Private  *Private  // optional: without it nothing is made private after its upload
+	Images   *Images   // optional: without it /images is not there
+	Edge     EdgeURLs  // optional
+	Version  string    // of the program
+	Purging  *Purging  // optional: without it POST /purge is not there
+	Warmer   *Warmer   // optional: without it POST /warm is not there
+	Outbox   Outbox    // optional: without it /events is not there
+	Labels   Labels    // optional: without it nothing is labelled anew
+	Explain  Explainer // optional: without it GET /explain is not there
+	Archives *Archives // optional: without it nothing is exported and imported
 	Access
 	APIKeys  []string // with every right, where there is no Auth
 	Checks   []Check
@@ -53,7 +55,8 @@ type Config struct {
 // Admin answers requests of the operator listener.
 type Admin struct {
 	Config
-	server *http.Server
+	server  *http.Server
+	imports chan struct{} // one token for each archive being imported
 }
 
 // New returns an Admin that has not begun to listen.
@@ -84,14 +87,16 @@ func (a *Admin) Handler() http.Handler { return a.server.Handler }
 func (a *Admin) routes() http.Handler {
 	mux := http.NewServeMux()
 	d := a.newAPI(mux)
-	a.routeServer(d, promhttp.HandlerFor(a.Registry, promhttp.HandlerOpts{}))
+	a.routeServer(d, promhttp.HandlerFor(a.Registry, promhttp.HandlerOpts{EnableOpenMetrics: true}))
 	a.routeGrants(d)
 	a.routeSources(d)
 	a.routeRecords(d)
 	a.routeLabels(d)
 	a.routePrivate(d)
 	a.routeImages(d)
+	a.routeArchives(d)
 	a.routeCaches(d)
+	a.routeExplain(d)
 	a.routeKeys(d)
 	a.routeUsers(d)
 	a.routeEvents(mux)

@@ -156,7 +156,7 @@ func (k *keeper) Asides(_ context.Context, area, _ string, _ int) ([]catalog.Asi
 func newKeeper(t *testing.T, keys ...string) (*keeper, *Admin) {
 	k := &keeper{putErr: ingest.ErrUnsigned}
 	a := New(Config{
-		Grants: k, Bulk: k, Sources: k, Records: k, APIKeys: keys, Registry: NewMetrics().Registry, Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
+		Grants: k, Bulk: k, Sources: k, Records: k, Explain: lookout{}, Archives: &Archives{}, APIKeys: keys, Registry: NewMetrics().Registry, Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
 		Purging: &Purging{}, Warmer: &Warmer{}, Outbox: &outbox{}, Images: &Images{}, Access: newDirectory().access(nil),
 	})
 	return k, a

@@ -211,7 +211,7 @@ func TestEveryOperationIsListed(t *testing.T) {
 	k := &keeper{}
 	a := New(Config{
 		Grants: k, Bulk: k, Sources: k, Records: k, Registry: NewMetrics().Registry, Log: slog.New(slog.DiscardHandler), Purging: &Purging{}, Warmer: &Warmer{},
-		Outbox: &outbox{}, Access: newDirectory().access(nil), Images: &Images{}, Private: &Private{}, Labels: struct{ Labels }{},
+		Outbox: &outbox{}, Access: newDirectory().access(nil), Images: &Images{}, Private: &Private{}, Labels: struct{ Labels }{}, Explain: lookout{}, Archives: &Archives{},
 	})
 	described := map[string]bool{}
 	for path, item := range descriptionOf(t, a) {

@@ -21,8 +21,6 @@ type ImageStorage struct {
 	Open bool
 	// DemandAll refuses to change and delete where nothing says which pictures are meant, unless all=true does.
 	DemandAll bool
-	// Export and Import answer GET /export and POST /import. Optional.
-	Export, Import http.Handler
 }
 
 // storageService is one of the handlers of image-storage-service's paths: the operations of /images in that system's words.
@@ -50,8 +48,8 @@ func (a *Admin) ImageStorage(c ImageStorage) http.Handler {
 		{"GET", "/images/{id}/image", auth.Read, s.file},
 		{"GET", "/fields", auth.Read, s.fields},
 		{"GET", "/fields/{field}", auth.Read, s.values},
-		{"GET", "/export", auth.Read, s.handTo(c.Export)},
-		{"POST", "/import", auth.Upload, s.handTo(c.Import)},
+		{"GET", "/export", auth.Read, s.exportArchive},
+		{"POST", "/import", auth.Upload | auth.Write, s.importArchive},
 	} {
 		mux.Handle(e.method+" "+e.path, s.admitted(e.needs, e.serve))
 	}
@@ -149,16 +147,6 @@ func (s *storageService) refuse(w http.ResponseWriter, r *http.Request, err erro
 		}
 	}
 	write(w, own.status, "text/plain; charset=utf-8", []byte(own.text))
-}
-
-func (s *storageService) handTo(handler http.Handler) func(http.ResponseWriter, *http.Request) error {
-	return func(w http.ResponseWriter, r *http.Request) error {
-		if handler == nil {
-			return &textRefusal{http.StatusNotFound, "Archives are not served here"}
-		}
-		handler.ServeHTTP(w, r)
-		return nil
-	}
 }
 
 // storageDocument is a record as that system has them.

@@ -97,7 +97,11 @@ func (m *Metrics) Request(a *proxy.Access) {
 		return answered{m.requests.WithLabelValues(a.From, strconv.Itoa(a.Status)), m.seconds.WithLabelValues(a.From)}
 	})
 	found.total.Inc()
-	found.seconds.Observe(a.Took.Seconds())
+	if a.TraceID == "" {
+		found.seconds.Observe(a.Took.Seconds())
+	} else if exemplary, ok := found.seconds.(prometheus.ExemplarObserver); ok { // every histogram is
+		exemplary.ObserveWithExemplar(a.Took.Seconds(), prometheus.Labels{"trace_id": a.TraceID})
+	}
 	m.bytes.Add(float64(max(0, a.Bytes)))
 }
 

@@ -62,10 +62,10 @@ func TestDescription(t *testing.T) {
 	}
 	slices.Sort(operations)
 	want := []string{
-		"delete /images", "delete /images/{image}", "delete /keys/{key}", "delete /sources/{id}", "delete /users/me", "delete /users/{user}", "get /events", "get /events/dead", "get /images", "get /images/fields", "get /images/fields/{path}",
+		"delete /images", "delete /images/{image}", "delete /keys/{key}", "delete /sources/{id}", "delete /users/me", "delete /users/{user}", "get /events", "get /events/dead", "get /explain", "get /export", "get /images", "get /images/fields", "get /images/fields/{path}",
 		"get /images/public", "get /images/{image}", "get /images/{image}/file", "get /jobs/{job}", "get /keys", "get /metrics", "get /probe/live", "get /probe/ready",
 		"get /sources", "get /sources/{id}", "get /users", "get /users/me", "get /users/{user}", "patch /images", "patch /images/{image}", "patch /users/{user}", "post /_confirm", "post /crop", "post /delete", "post /events/dead/replay",
-		"post /events/dead/{id}/replay", "post /grants", "post /images", "post /images/confirm", "post /images/uploads", "post /keys", "post /keys/{key}/rotate", "post /process", "post /publish", "post /purge", "post /restore", "post /rotate",
+		"post /events/dead/{id}/replay", "post /grants", "post /images", "post /images/confirm", "post /images/uploads", "post /import", "post /index", "post /keys", "post /keys/{key}/rotate", "post /process", "post /publish", "post /purge", "post /restore", "post /rotate",
 		"post /token", "post /unpublish", "post /users", "post /warm", "post /{id}", "put /sources/{id}", "put /{id}",
 	}
 	if diff := cmp.Diff(want, operations); diff != "" {

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -174,6 +175,25 @@ func TestWarm(t *testing.T) {
 	}
 	if e.asked["/busy_10_10.jpg"] != 3 || e.most > 3 {
 		t.Errorf("asked %v, %d at one time", e.asked, e.most)
+	}
+}
+
+// TestWarmSigned: each request is signed for its own path, undone of its encoding, in the place of a signature from before.
+func TestWarmSigned(t *testing.T) {
+	e := newEdge(t, func(w http.ResponseWriter, r *http.Request, _ int) {
+		if r.URL.Query().Get("X-Signature") != "of "+r.URL.Path {
+			w.WriteHeader(401)
+		}
+	})
+	w := e.warmer()
+	w.Sign = func(path string) string { return "X-Expires=9&X-Signature=" + url.QueryEscape("of "+path) }
+	got, err := w.Run(t.Context(), WarmOrder{Targets: targets(t,
+		"/cat_1_1.jpg", "/cat_2_2.jpg?fit=crop&X-Expires=1&X-Signature=old", "/gr%C3%B6%C3%9Fe_1_1.jpg?X-Path=/gone")})
+	if err != nil || got.There != 3 || got.Failed != 0 {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if query := "/cat_2_2.jpg?fit=crop&X-Expires=9&X-Signature=of+%2Fcat_2_2.jpg"; e.asked[query] != 1 {
+		t.Errorf("asked %v, want %s", e.asked, query)
 	}
 }
 

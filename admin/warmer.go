@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"deckle/proxy"
+	"deckle/signature"
 
 	"golang.org/x/time/rate"
 )
@@ -38,6 +39,9 @@ type Warmer struct {
 	Edge        func() string // base URL
 	Rules       proxy.Rules   // by which two URLs of one picture are told to be that
 	Concurrency int           // requests at one time unless a WarmOrder says so; at least 1
+	// Sign returns the query that signs a GET of the path, undone of its encoding, for at least one request from now on; nil
+	// where there is no secret. Signatures that nobody asks for are passed over, so that it is not asked which need one.
+	Sign func(path string) string
 }
 
 // WarmOrder says what to warm.
@@ -75,7 +79,7 @@ func (r WarmReport) Done() int { return r.Rendered + r.There + r.Failed }
 func (w *Warmer) Run(ctx context.Context, o WarmOrder) (WarmReport, error) {
 	begin := time.Now()
 	chosen := w.choose(o)
-	run := &warming{edge: strings.TrimSuffix(w.Edge(), "/"), limit: rate.NewLimiter(rate.Inf, 1), client: warmClient()}
+	run := &warming{edge: strings.TrimSuffix(w.Edge(), "/"), sign: w.Sign, limit: rate.NewLimiter(rate.Inf, 1), client: warmClient()}
 	defer run.client.CloseIdleConnections()
 	if o.Rate > 0 {
 		run.limit.SetLimit(rate.Limit(o.Rate))
@@ -141,6 +145,7 @@ func (w *Warmer) canonical(target string) string {
 // warming is one run.
 type warming struct {
 	edge   string
+	sign   func(path string) string
 	client *http.Client
 	limit  *rate.Limiter
 	pause  atomic.Int64 // until when nobody asks, Unix nanoseconds
@@ -227,7 +232,7 @@ func (w *warming) await(ctx context.Context) error {
 
 // ask requests a picture once. later is how long to wait before asking again; 0 when the verdict is final.
 func (w *warming) ask(ctx context.Context, target string) (v verdict, later time.Duration, err error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, w.edge+target, nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, w.edge+w.signed(target), nil)
 	if err != nil {
 		return verdict{}, 0, err
 	}
@@ -252,6 +257,19 @@ func (w *warming) ask(ctx context.Context, target string) (v verdict, later time
 		later = retryAfter(response.Header.Get("Retry-After"), time.Now())
 	}
 	return v, later, nil
+}
+
+// signed is a target with a signature of now, in the place of one that it came with: that of a log has mostly ended.
+func (w *warming) signed(target string) string {
+	path, query, _ := strings.Cut(target, "?")
+	decoded, err := url.PathUnescape(path)
+	if w.sign == nil || err != nil { // the edge says what is wrong with the path
+		return target
+	}
+	if query = signature.Strip(query); query != "" {
+		query += "&"
+	}
+	return path + "?" + query + w.sign(decoded)
 }
 
 // retryAfter reads a Retry-After (RFC 9110 section 10.2.3), a second when there is none.

@@ -238,6 +238,12 @@ func (e *entryReader) Read(to []byte) (int, error) {
 	return n, err
 }
 
+// Close gives the entry back. What was wrong with it was the reader's to tell.
+func (e *entryReader) Close() error {
+	_ = e.ReadCloser.Close()
+	return nil
+}
+
 // signature begins each entry of an index (APPNOTE 4.3.12).
 var signature = []byte("PK\x01\x02")
 

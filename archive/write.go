@@ -14,7 +14,7 @@ import (
 )
 
 // Writer writes an archive as a stream. Records are kept in files of a directory until the pictures are written; in memory is what
-// the index of a zip needs, about 400 bytes a picture. It is used by one goroutine.
+// the index of a zip needs, about 300 bytes a picture. It is used by one goroutine.
 type Writer struct {
 	zip      *zip.Writer
 	paths    paths

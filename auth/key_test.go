@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"deckle/internal/testclock"
 )
 
 // records keeps keys by hash, and counts what it is asked.
@@ -47,27 +49,9 @@ func (r *records) set(change func()) {
 	change()
 }
 
-// clock is moved by tests.
-type clock struct {
-	mu  sync.Mutex
-	now time.Time
-}
-
-func (c *clock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now
-}
-
-func (c *clock) move(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = c.now.Add(d)
-}
-
-func newKeyring(t *testing.T, r *records) (*Keyring, *clock) {
+func newKeyring(t *testing.T, r *records) (*Keyring, *testclock.Clock) {
 	t.Helper()
-	c := &clock{now: time.Unix(1e9, 0)}
+	c := testclock.At(time.Unix(1e9, 0))
 	r.used = make(chan string, 100)
 	k := NewKeyring(KeyringConfig{Bootstrap: []string{"boot"}, Keys: r, Log: slog.New(slog.DiscardHandler), Now: c.Now})
 	t.Cleanup(func() {
@@ -118,17 +102,17 @@ func TestKeyring(t *testing.T) {
 
 	// Revoked elsewhere: seen when what is remembered has run out, and not before.
 	r.set(func() { clear(r.keys) })
-	clock.move(KeyLife - time.Nanosecond)
+	clock.Move(KeyLife - time.Nanosecond)
 	if _, err := k.Authenticate(t.Context(), secret); err != nil {
 		t.Errorf("within %s: %v", KeyLife, err)
 	}
-	clock.move(time.Nanosecond)
+	clock.Move(time.Nanosecond)
 	if _, err := k.Authenticate(t.Context(), secret); !errors.Is(err, ErrUnknown) {
 		t.Errorf("after %s: %v", KeyLife, err)
 	}
 	// And no answer stands for the key while the records are away.
 	r.set(func() { r.err = errors.New("away") })
-	clock.move(KeyLife)
+	clock.Move(KeyLife)
 	if _, err := k.Authenticate(t.Context(), secret); !errors.Is(err, ErrUnavailable) || errors.Is(err, ErrRefused) {
 		t.Errorf("without records: %v", err)
 	}
@@ -167,7 +151,7 @@ func TestKeyUntil(t *testing.T) {
 	if _, err := k.Authenticate(t.Context(), secret); err != nil {
 		t.Error(err)
 	}
-	clock.move(2 * time.Second) // less than what is remembered
+	clock.Move(2 * time.Second) // less than what is remembered
 	if _, err := k.Authenticate(t.Context(), secret); !errors.Is(err, ErrUnknown) {
 		t.Errorf("a key at its end: %v", err)
 	}
@@ -181,7 +165,7 @@ func TestKeyUsed(t *testing.T) {
 		after time.Duration
 		noted bool
 	}{{0, true}, {time.Second, false}, {UsedEvery - 2*time.Second, false}, {time.Second, true}} {
-		clock.move(step.after)
+		clock.Move(step.after)
 		if _, err := k.Authenticate(t.Context(), secret); err != nil {
 			t.Fatal(err)
 		}

@@ -42,6 +42,8 @@ type Config struct {
 	// ErrTooLarge, ErrRefused, ErrBacklog for a write that was dropped, or what went wrong. A write that waits for a tier which
 	// answers ErrOpen is told of at its end. It must be quick and safe for concurrent use.
 	Observe func(tier, op string, took time.Duration, err error)
+	// Follow, if set, is told of every look-up besides, with the context that it was made for.
+	Follow func(ctx context.Context, tier string, begin time.Time, err error)
 }
 
 // Chain looks entries up in its layers, copies what it finds in a slow one to the faster ones, and fills what none holds,
@@ -51,6 +53,7 @@ type Chain struct {
 	writers     []*writer // one a layer, nil for the first
 	fillTimeout time.Duration
 	observe     func(tier, op string, took time.Duration, err error)
+	follow      func(ctx context.Context, tier string, begin time.Time, err error) // nil when nobody does
 
 	base    context.Context // ends when Close stops waiting
 	stop    context.CancelFunc
@@ -76,6 +79,7 @@ func NewChain(cfg Config) *Chain {
 		writers:     make([]*writer, len(cfg.Layers)),
 		fillTimeout: positive(cfg.FillTimeout, DefaultFillTimeout),
 		observe:     cfg.Observe,
+		follow:      cfg.Follow,
 		drained:     make(chan struct{}),
 		flights:     make(map[Key]*flight),
 		live:        make(map[string]map[*flight]struct{}),
@@ -179,6 +183,9 @@ func (c *Chain) look(ctx context.Context, i int, k Key, out *Outcome) *Entry {
 	e, err := layer.Tier.Get(ctx, k)
 	took := time.Since(start)
 	c.observe(layer.Name, "get", took, err)
+	if c.follow != nil {
+		c.follow(ctx, layer.Name, start, err)
+	}
 	out.add(layer.Name, took, err)
 	if err != nil {
 		return nil

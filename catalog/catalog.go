@@ -27,6 +27,8 @@ var (
 	ErrChanging = errors.New("catalog: the source is being changed")
 	// ErrUnavailable says that the database could not be asked in time. After a write nobody knows whether it was done.
 	ErrUnavailable = errors.New("catalog: database unavailable")
+	// ErrFull says that the database has no room for what was to be written, which was not; ErrUnavailable is wrapped beside it.
+	ErrFull = errors.New("catalog: database is full")
 )
 
 // How long one call waits.
@@ -88,7 +90,7 @@ func (c *Catalog) change(ctx context.Context, query string, args ...any) (int64,
 	defer cancel()
 	result, err := c.write.ExecContext(ctx, query, args...)
 	if err != nil {
-		return 0, err
+		return 0, c.full(err)
 	}
 	return result.RowsAffected()
 }
@@ -111,7 +113,15 @@ func (c *Catalog) transactFor(ctx context.Context, timeout time.Duration, do fun
 	if err == nil {
 		c.committed()
 	}
-	return err
+	return c.full(err)
+}
+
+// full marks the error of a write that there was no room for.
+func (c *Catalog) full(err error) error {
+	if err == nil || c.dialect.Full == nil || !c.dialect.Full(err) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", ErrFull, err)
 }
 
 func (c *Catalog) try(ctx context.Context, do func(context.Context, *sql.Tx) error) error {

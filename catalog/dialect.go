@@ -30,6 +30,8 @@ type Dialect struct {
 	ForUpdate string
 	// Again tells errors of a transaction that lost against another one and may win when it is tried again; nil for none.
 	Again func(error) bool
+	// Full tells errors of a write that there was no room for; nil for none.
+	Full func(error) bool
 }
 
 func (c *Catalog) forUpdate() string { return c.dialect.ForUpdate }

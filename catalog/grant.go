@@ -133,7 +133,7 @@ func (c *Catalog) Claim(ctx context.Context, g Grant, now, until time.Time) (Gra
 	if errors.Is(err, sql.ErrNoRows) {
 		err = fmt.Errorf("%w, or another upload is using it", ErrUsed)
 	}
-	return g, fault("claim grant", err)
+	return g, fault("claim grant", c.full(err))
 }
 
 // Renew makes g's claim last until the time given. It answers ErrUsed when the claim is no longer g's.

@@ -94,7 +94,7 @@ func TestQuotaAfterCrash(t *testing.T) {
 			if n, bytes := b.ann(); n != 1 || bytes != int64(len(photo(1))) {
 				t.Errorf("held: %d, %d", n, bytes)
 			}
-			b.clock.add(time.Minute)
+			b.clock.Move(time.Minute)
 			if _, err := b.Recover(t.Context()); err != nil {
 				t.Fatal(err)
 			}
@@ -147,7 +147,7 @@ func TestDeleteAccount(t *testing.T) {
 	}
 	_ = b.catalog.Close()
 	b.start(func(c *Config) { c.Undelete = time.Hour })
-	b.clock.add(5 * time.Minute)
+	b.clock.Move(5 * time.Minute)
 	if err := b.Accounts().Erase(t.Context()); err != nil {
 		t.Fatal(err)
 	}

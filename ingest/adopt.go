@@ -15,20 +15,19 @@ const mostNamed = 1000
 
 // Indexed is what Index found, and did.
 type Indexed struct {
-	Sources  int               `json:"sources" doc:"That the store holds."`
-	Adopted  int               `json:"adopted" doc:"That had no record, and have one now; with dry_run they would."`
-	Failed   int               `json:"failed" doc:"That cannot have one."`
-	Missing  int               `json:"missing" doc:"Records of which the store has no bytes."`
-	Failures map[string]string `json:"failures,omitempty" doc:"Why, by id: up to 1000."`
-	IDs      []string          `json:"missing_ids,omitempty" doc:"Up to 1000."`
-	DryRun   bool              `json:"dry_run"`
+	Sources  int              // that the store holds
+	Adopted  int              // that had no record, and have one now, or would
+	Failed   int              // that cannot have one
+	Failures map[string]error // why, by id: up to 1000
+	Missing  int              // records of which the store has no bytes
+	IDs      []string         // of these, up to 1000
 }
 
 // Index makes records of the sources that have none, since they were put into the store by hand or the records were lost, and looks
 // for records without bytes, which it leaves alone. Their times are those of the bytes. progress, where it is given, is told how
 // far it is from time to time. Stores that cannot be listed are passed over. It may be repeated.
 func (s *Service) Index(ctx context.Context, dry bool, progress func(Indexed)) (Indexed, error) {
-	found := Indexed{DryRun: dry, Failures: map[string]string{}}
+	found := Indexed{Failures: map[string]error{}}
 	walker, ok := s.config.Store.(origin.Walker)
 	if !ok {
 		return found, fmt.Errorf("%w: it cannot be listed", origin.ErrReadOnly)
@@ -42,7 +41,7 @@ func (s *Service) Index(ctx context.Context, dry bool, progress func(Indexed)) (
 			return err
 		case err != nil:
 			if found.Failed++; len(found.Failures) < mostNamed {
-				found.Failures[id] = err.Error()
+				found.Failures[id] = err
 			}
 		case adopted:
 			found.Adopted++

@@ -90,7 +90,7 @@ func (s *Service) Import(ctx context.Context, r Restoration) (Restored, string, 
 		// As in Deposit: two at once would both find the name free.
 		err = s.changing(ctx, fileLock(r.Record.Owner, r.Record.File), intent{}, nil, t.named)
 	}
-	if err == nil && t.exact() {
+	if err == nil && t.exact() && t.made.ID != "" {
 		_, err = s.reveal(ctx, t.made, &r.Record.Private)
 	}
 	return t.done, t.id, err
@@ -155,7 +155,7 @@ func (t *restoring) look(ctx context.Context) (Restored, error) {
 		case err != nil:
 			return "", err
 		case t.id != "" && t.id != id:
-			return "", fmt.Errorf("%w: the file is that of another id", ErrExists)
+			return t.nameTaken()
 		default:
 			t.id = id
 		}
@@ -182,6 +182,14 @@ func (t *restoring) look(ctx context.Context) (Restored, error) {
 		return "", err
 	}
 	return t.compare(ctx, former)
+}
+
+// nameTaken says what becomes of a picture whose file name another one of the owner has, which is never replaced: its id is another.
+func (t *restoring) nameTaken() (Restored, error) {
+	if t.Existing == KeepExisting {
+		return RestoredKept, nil
+	}
+	return "", fmt.Errorf("%w: the file is that of another id", ErrExists)
 }
 
 // compare looks at a picture that is there.
@@ -295,7 +303,10 @@ func (t *restoring) named(ctx context.Context, change *catalog.Change) error {
 	case err != nil:
 		return err
 	case t.id != "" && t.id != id:
-		return fmt.Errorf("%w: the file is that of another id", ErrExists)
+		if t.done, err = t.nameTaken(); err != nil {
+			return err
+		}
+		return t.end(ctx, change)
 	default:
 		t.id = id
 	}

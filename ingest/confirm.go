@@ -50,8 +50,11 @@ func (s *Service) SignPut(ctx context.Context, token string) (SignedPut, error) 
 }
 
 // Confirm goes on with what the client has PUT: it is read back, checked, and taken in as by Receive, whose errors it answers.
-// ErrNoImage when nothing has come. A call that is repeated is answered with the same receipt.
-func (s *Service) Confirm(ctx context.Context, token string) (Receipt, error) {
+// ErrNoImage when nothing has come. A call that is repeated is answered with the same receipt. client is Upload.Client.
+func (s *Service) Confirm(ctx context.Context, token, client string) (Receipt, error) {
+	if err := s.clients.admit(client, s.config.Now()); err != nil {
+		return Receipt{}, err
+	}
 	g, policy, err := s.findGrant(ctx, "", token)
 	if err != nil {
 		return Receipt{}, err

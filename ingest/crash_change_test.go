@@ -154,7 +154,7 @@ func TestCrashOfChanges(t *testing.T) {
 // crashAt dies at the step of that number; true when the change has fewer.
 func crashAt(t *testing.T, row changeRow, at int) (finished bool) {
 	b := newBench(t)
-	b.clock.now = time.Now() // files have the system's time
+	b.clock.Set(time.Now()) // files have the system's time
 	row.setUp(b)
 	step, died := 0, errors.New("the process died")
 	b.stepwise(func() error {
@@ -169,7 +169,7 @@ func crashAt(t *testing.T, row changeRow, at int) (finished bool) {
 	}
 	_ = b.catalog.Close()
 	b.start()
-	b.clock.add(31 * time.Second)
+	b.clock.Move(31 * time.Second)
 	if _, err := b.Recover(t.Context()); err != nil {
 		t.Fatalf("step %d: recover: %v", at, err)
 	}
@@ -194,7 +194,7 @@ func crashAt(t *testing.T, row changeRow, at int) (finished bool) {
 // checkAreas sweeps a day later, when the catalog refers to nothing any more that expires.
 func (b *bench) checkAreas(at int) {
 	b.t.Helper()
-	b.clock.add(24 * time.Hour)
+	b.clock.Move(24 * time.Hour)
 	if _, err := b.SweepIncoming(b.t.Context()); err != nil {
 		b.t.Fatal(err)
 	}

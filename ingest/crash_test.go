@@ -46,7 +46,7 @@ func TestCrash(t *testing.T) {
 					t.Errorf("while the dead process' claim lasts: %v, want ErrUsed", err)
 				}
 			}
-			b.clock.add(30 * time.Second)
+			b.clock.Move(30 * time.Second)
 			return b, token
 		}
 		t.Run(row.name+", the same again", func(t *testing.T) {
@@ -110,7 +110,7 @@ func TestTakenOver(t *testing.T) {
 	b := newBench(t)
 	token := b.token("cat", true)
 	takeOver := readFunc(func([]byte) (int, error) {
-		b.clock.add(31 * time.Second)
+		b.clock.Move(31 * time.Second)
 		b.mustSend("cat", token, photo(2))
 		return 0, io.EOF
 	})

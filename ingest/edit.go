@@ -12,6 +12,8 @@ import (
 	"deckle/event"
 	"deckle/origin"
 	"deckle/transform"
+
+	"golang.org/x/sys/unix"
 )
 
 // Turn is by how much Rotate turns: degrees clockwise, or TurnAuto.
@@ -90,7 +92,7 @@ func (s *Service) turn(ctx context.Context, p picture, turn Turn) (picture, erro
 
 // reorient stages a JPEG with another orientation; nothing is staged where that cannot be done without touching its pixels.
 func (s *Service) reorient(ctx context.Context, p picture, orientation int) (picture, error) {
-	data, unmap, err := mapFile(p.staged.Path(), p.bytes)
+	data, unmap, err := mapFile(p.staged.Path(), p.bytes, unix.PROT_READ)
 	if err != nil {
 		return picture{}, fmt.Errorf("turn source: %w", err)
 	}

@@ -24,7 +24,7 @@ func TestUploadIsAnnounced(t *testing.T) {
 	b.store.beforeCommit = nil
 	first := b.mustSend("cat", token, photo(1))
 	b.mustSend("cat", token, photo(1)) // answered with the same receipt
-	b.clock.add(time.Second)
+	b.clock.Move(time.Second)
 	second := b.mustSend("cat", b.token("cat", true), photo(2))
 	b.mustSend("dog", b.token("dog", true), photo(3)) // nothing was there to replace
 

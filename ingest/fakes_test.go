@@ -19,6 +19,7 @@ import (
 
 	"deckle/catalog"
 	"deckle/catalog/sqlite"
+	"deckle/internal/testclock"
 	"deckle/internal/testimage"
 	"deckle/origin"
 	"deckle/origin/file"
@@ -36,7 +37,7 @@ type bench struct {
 	store    *faultStore
 	engine   *goEngine
 	versions *versionLog
-	clock    *clock
+	clock    *testclock.Clock
 	purgeErr error
 
 	mu     sync.Mutex // of what Purge notes, which several deletes may call at once
@@ -45,7 +46,7 @@ type bench struct {
 
 func newBench(t testing.TB, change ...func(*Config)) *bench {
 	t.Helper()
-	b := &bench{t: t, dir: t.TempDir(), clock: &clock{now: time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)}}
+	b := &bench{t: t, dir: t.TempDir(), clock: testclock.At(time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC))}
 	if err := os.WriteFile(filepath.Join(b.dir, "catalog.db"), emptyCatalog(), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -152,23 +153,6 @@ func (b *bench) checkWhole() {
 	if n := b.store.open.Load(); n != 0 {
 		b.t.Errorf("%d staged objects were neither committed nor aborted", n)
 	}
-}
-
-type clock struct {
-	mu  sync.Mutex
-	now time.Time
-}
-
-func (c *clock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now
-}
-
-func (c *clock) add(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = c.now.Add(d)
 }
 
 // faultStore is a store whose steps can be made to fail.

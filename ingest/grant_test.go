@@ -119,7 +119,7 @@ func TestSweep(t *testing.T) {
 	for i := range 2 * sweepEvery {
 		b.token(fmt.Sprint("old", i), false)
 	}
-	b.clock.add(time.Hour)
+	b.clock.Move(time.Hour)
 	for i := range sweepEvery {
 		b.token(fmt.Sprint("new", i), false)
 	}

@@ -40,12 +40,11 @@ func (s *Service) ReceiveHashed(ctx context.Context, upload HashedUpload) (Hashe
 	if err := s.clients.admit(upload.Client, s.config.Now()); err != nil {
 		return Hashed{}, err
 	}
-	select {
-	case s.slots <- struct{}{}:
-		defer func() { <-s.slots }()
-	default:
-		return Hashed{}, ErrBusy
+	free, err := s.slot(ctx)
+	if err != nil {
+		return Hashed{}, err
 	}
+	defer free()
 	var made series
 	defer func() { made.abort(s) }()
 	if _, err := s.take(ctx, upload.Body, upload.Policy, s.config.Store, &made); err != nil {

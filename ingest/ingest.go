@@ -67,6 +67,8 @@ var (
 	ErrExists = catalog.ErrExists
 	// ErrUnavailable says that the catalog could not be asked; the same call may succeed later.
 	ErrUnavailable = catalog.ErrUnavailable
+	// ErrFull says that the catalog has no room left; ErrUnavailable is wrapped beside it.
+	ErrFull = catalog.ErrFull
 	// ErrNoImage says that the body is empty.
 	ErrNoImage = errors.New("ingest: the upload holds no image")
 	// ErrTooLarge says that the body has more bytes than the limits allow. The rest of it has not been read.
@@ -138,6 +140,8 @@ type Config struct {
 	Purge func(ctx context.Context, id string) error
 	// MaxConcurrent is how many bodies are received at one time. [8]
 	MaxConcurrent int
+	// SlotWait is how long one more waits for one of them to end, before it is refused. [2 s]
+	SlotWait time.Duration
 	// TTL is how long a token is good, by the wall clock; nodes may differ by up to catalog.Skew (60 s). [15 minutes]
 	TTL time.Duration
 	// MaxTTL is the longest that a policy may ask for. [24 hours]
@@ -151,7 +155,8 @@ type Config struct {
 	// Decode has every upload looked at to its end and decoded, so that broken and truncated files are refused, and makes
 	// its placeholder. The file is in memory meanwhile, for at most two uploads at one time. [false]
 	Decode bool
-	// Scrub leaves EXIF, XMP and comments out of JPEG, PNG, WebP and GIF, unless the policy keeps them. [false]
+	// Scrub leaves EXIF, XMP and comments out, unless the policy keeps them: see transform.Blank for the formats in which they are
+	// overwritten. What cannot be rid of them is refused. BMP, ICO and SVG stay as they are. [false]
 	Scrub bool
 
 	// IncomingTTL is how long uploads wait to be published. [2 hours]
@@ -185,6 +190,7 @@ func (c Config) withDefaults() Config {
 		c.Purge = func(context.Context, string) error { return nil }
 	}
 	setDefault(&c.MaxConcurrent, 8)
+	setDefault(&c.SlotWait, 2*time.Second)
 	setDefault(&c.TTL, 15*time.Minute)
 	setDefault(&c.MaxTTL, 24*time.Hour)
 	setDefault(&c.Lease, 30*time.Second)

@@ -39,7 +39,7 @@ func (s *Service) record(id string, p picture) catalog.Record {
 // inspect reads the header of a staged file of n bytes and checks it against the limits. The file is mapped, so that only the
 // pages that the header lies on are read.
 func (s *Service) inspect(path string, n int64, limits transform.Limits) (transform.Header, error) {
-	data, unmap, err := mapFile(path, n)
+	data, unmap, err := mapFile(path, n, unix.PROT_READ)
 	if err != nil {
 		return transform.Header{}, fmt.Errorf("look at upload: %w", err)
 	}
@@ -50,8 +50,9 @@ func (s *Service) inspect(path string, n int64, limits transform.Limits) (transf
 	return header, nil
 }
 
-// mapFile maps the n bytes of a file for reading until unmap. Its errors do not tell the path.
-func mapFile(path string, n int64) (data []byte, unmap func() error, err error) {
+// mapFile maps the n bytes of a file until unmap, for reading or, with unix.PROT_WRITE too, to be changed for whoever called alone:
+// pages that are changed take memory, and the file stays as it is. Its errors do not tell the path.
+func mapFile(path string, n int64, protection int) (data []byte, unmap func() error, err error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, nil, withoutPath(err)
@@ -65,7 +66,7 @@ func mapFile(path string, n int64) (data []byte, unmap func() error, err error) 
 	if info.Size() != n {
 		return nil, nil, fmt.Errorf("%d bytes were staged of %d", info.Size(), n)
 	}
-	if data, err = unix.Mmap(int(f.Fd()), 0, int(n), unix.PROT_READ, unix.MAP_PRIVATE); err != nil {
+	if data, err = unix.Mmap(int(f.Fd()), 0, int(n), protection, unix.MAP_PRIVATE); err != nil {
 		return nil, nil, err
 	}
 	return data, func() error { return unix.Munmap(data) }, nil

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 
 	"deckle/internal/testimage"
 	"deckle/transform"
@@ -69,11 +70,11 @@ func TestMapFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, n := range map[string]int64{short: 1 << 20, filepath.Join(dir, "gone"): 5} {
-		if _, _, err := mapFile(name, n); err == nil || strings.Contains(err.Error(), dir) {
+		if _, _, err := mapFile(name, n, unix.PROT_READ); err == nil || strings.Contains(err.Error(), dir) {
 			t.Errorf("%s: %v, want an error without the path", filepath.Base(name), err)
 		}
 	}
-	data, unmap, err := mapFile(short, 5)
+	data, unmap, err := mapFile(short, 5, unix.PROT_READ)
 	if err != nil || string(data) != "short" {
 		t.Fatalf("mapped %q, error %v", data, err)
 	}

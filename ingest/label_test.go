@@ -14,6 +14,7 @@ import (
 
 	"deckle/catalog"
 	"deckle/event"
+	"deckle/internal/testclock"
 	"deckle/internal/testimage"
 	"deckle/label"
 	"deckle/transform"
@@ -64,7 +65,7 @@ func failing(times int, err error, name string) *oracle {
 type studio struct {
 	*bench
 	labeller *Labeller
-	time     *clock
+	time     *testclock.Clock
 	engine   transform.Engine
 }
 
@@ -72,7 +73,7 @@ func newStudio(t *testing.T, labelers map[string]*oracle, change ...func(*LabelC
 	t.Helper()
 	b := newBench(t, func(c *Config) { c.Labelled = true })
 	b.listen()
-	s := &studio{bench: b, time: &clock{now: time.Now()}, engine: &goEngine{}}
+	s := &studio{bench: b, time: testclock.At(time.Now()), engine: &goEngine{}}
 	config := LabelConfig{
 		Store: b.store, Catalog: b.catalog, Engine: s.engine, Poll: 5 * time.Millisecond, Tries: 4, Now: s.time.Now,
 		Lease: 10 * time.Hour, // the clock runs fast
@@ -145,7 +146,7 @@ func (s *studio) settled() {
 		if time.Now().After(late) {
 			s.t.Fatalf("%d pictures wait to be labelled; %+v", n, s.labeller.Stats())
 		}
-		s.time.add(time.Second)
+		s.time.Move(time.Second)
 	}
 }
 

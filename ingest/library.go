@@ -89,12 +89,11 @@ func (s *Service) Deposit(ctx context.Context, deposit Deposit) (r catalog.Recor
 	if err := s.clients.admit(deposit.Client, s.config.Now()); err != nil {
 		return r, false, err
 	}
-	select {
-	case s.slots <- struct{}{}:
-		defer func() { <-s.slots }()
-	default:
-		return r, false, ErrBusy
+	free, err := s.slot(ctx)
+	if err != nil {
+		return r, false, err
 	}
+	defer free()
 	var made series
 	defer func() { made.abort(s) }()
 	if _, err := s.take(ctx, deposit.Body, Policy{}, s.config.Store, &made); err != nil {
@@ -287,12 +286,11 @@ func (s *Service) takePut(ctx context.Context, g catalog.Grant, policy Policy) e
 		return err
 	}
 	defer func() { _ = object.Body.Close() }() // it was read to its end, or is not wanted
-	select {
-	case s.slots <- struct{}{}:
-		defer func() { <-s.slots }()
-	default:
-		return ErrBusy
+	free, err := s.slot(ctx)
+	if err != nil {
+		return err
 	}
+	defer free()
 	claimed, err := s.claim(ctx, g)
 	if err != nil {
 		return err

@@ -51,7 +51,7 @@ func TestDeposit(t *testing.T) {
 	if !created || first.Owner != "ann" || first.File != "a/cat.jpg" || !first.Time.Equal(when) || !first.Private || first.Data != `{"a":1}` {
 		t.Errorf("%v %+v", created, first)
 	}
-	b.clock.add(time.Minute)
+	b.clock.Move(time.Minute)
 	again, created := b.mustDeposit(photo(2), Description{Owner: "ann", File: "a/cat.jpg"})
 	if created || again.ID != first.ID || !again.Time.Equal(b.clock.Now()) || !again.Created.Equal(first.Created) || again.Data != "{}" || again.Name != "Tom" || !again.Private {
 		t.Errorf("%v %+v", created, again)

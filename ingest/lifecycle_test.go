@@ -190,7 +190,7 @@ func TestPublish(t *testing.T) {
 	if err != nil || len(list) != 1 || list[0].ID != "cat" {
 		t.Errorf("pending %+v, %v", list, err)
 	}
-	b.clock.add(100 * time.Hour)
+	b.clock.Move(100 * time.Hour)
 	if _, err := b.SweepIncoming(t.Context()); err != nil {
 		t.Error(err)
 	}
@@ -220,7 +220,7 @@ func TestPublishReplaces(t *testing.T) {
 
 func TestSweepIncoming(t *testing.T) {
 	b := newBench(t, func(c *Config) { c.Undelete = time.Hour })
-	b.clock.now = time.Now() // files have the system's time
+	b.clock.Set(time.Now()) // files have the system's time
 	b.pend("old", Policy{}, photo(1))
 	b.mustSend("gone", b.token("gone", false), photo(2))
 	if _, err := b.Delete(t.Context(), []string{"gone"}); err != nil {
@@ -233,7 +233,7 @@ func TestSweepIncoming(t *testing.T) {
 	if swept, err := b.SweepIncoming(t.Context()); err != nil || swept != (Swept{}) {
 		t.Errorf("swept too early: %+v, %v", swept, err)
 	}
-	b.clock.add(2*time.Hour + time.Minute)
+	b.clock.Move(2*time.Hour + time.Minute)
 	b.pend("young", Policy{}, photo(4))
 	if swept, err := b.SweepIncoming(t.Context()); err != nil || swept != (Swept{Expired: 2, Orphans: 1}) {
 		t.Errorf("swept %+v, %v", swept, err)
@@ -403,7 +403,13 @@ func TestClientUploads(t *testing.T) {
 			t.Errorf("%q: %v, want %v", row.client, err, row.want)
 		}
 	}
-	b.clock.add(30 * time.Second)
+	// Confirming what was put into the store counts likewise.
+	for i, want := range []error{ErrToken, ErrToken, ErrClient} {
+		if _, err := b.Confirm(t.Context(), "none", "c"); !errors.Is(err, want) {
+			t.Errorf("confirmed %d: %v, want %v", i, err, want)
+		}
+	}
+	b.clock.Move(30 * time.Second)
 	if err := try("a"); !errors.Is(err, ErrToken) {
 		t.Errorf("half a minute later: %v", err)
 	}

@@ -8,9 +8,12 @@ import (
 	"fmt"
 	"hash/crc32"
 	"os"
+	"slices"
 
 	"deckle/origin"
 	"deckle/transform"
+
+	"golang.org/x/sys/unix"
 )
 
 // anatomy is a file taken apart into what follows one another in it.
@@ -179,15 +182,15 @@ func (s *Service) decode(ctx context.Context, p picture) (placeholder string, er
 }
 
 // scrub stages the file anew without its metadata, and without what follows its end. It returns p itself when there is nothing
-// to leave out, or the format is not one that can be taken apart.
+// to leave out.
 func (s *Service) scrub(ctx context.Context, p picture, to origin.Writer) (picture, error) {
-	data, unmap, err := mapFile(p.staged.Path(), p.bytes)
+	data, unmap, err := mapFile(p.staged.Path(), p.bytes, unix.PROT_READ|unix.PROT_WRITE)
 	if err != nil {
 		return picture{}, fmt.Errorf("scrub upload: %w", err)
 	}
-	pieces := scrubbed(data, p.format, p.orientation)
-	if len(pieces) == 0 {
-		return p, unmap()
+	pieces, err := cleaned(data, p.format, p.orientation)
+	if err != nil || len(pieces) == 0 {
+		return p, errors.Join(err, unmap())
 	}
 	staged, c, err := s.stage(ctx, to, pieces)
 	if err := errors.Join(err, unmap()); err != nil {
@@ -198,6 +201,32 @@ func (s *Service) scrub(ctx context.Context, p picture, to origin.Writer) (pictu
 	}
 	p.staged, p.content = staged, c
 	return p, nil
+}
+
+// cleaned returns the pieces of a file without metadata, of any format; none when it has none. data may be changed. The error wraps
+// transform's ErrUnsupported or ErrMalformed when there is some that cannot be left out.
+func cleaned(data []byte, format transform.Format, orientation int) ([][]byte, error) {
+	switch changed, err := transform.Blank(data, format); {
+	case err != nil:
+		return nil, fmt.Errorf("scrub upload: %w", err)
+	case changed:
+		return [][]byte{data}, nil
+	}
+	pieces := scrubbed(data, format, orientation)
+	if len(pieces) == 0 && breaksOff(data, format) {
+		return nil, fmt.Errorf("scrub upload: %w: the file breaks off, and tells more than the picture", transform.ErrMalformed)
+	}
+	return pieces, nil
+}
+
+// breaksOff tells whether a file has no end, and metadata before that.
+func breaksOff(data []byte, format transform.Format) bool {
+	if format == transform.GIF {
+		_, whole := transform.Strip(data, format)
+		return !whole && bytes.Contains(data, []byte("XMP DataXMP"))
+	}
+	a, whole := dissect(data, format)
+	return !whole && slices.ContainsFunc(a.parts, func(p part) bool { return tells(p, format) })
 }
 
 // scrubbed returns the pieces of a file without metadata; none when it has none, breaks off, or cannot be taken apart. An

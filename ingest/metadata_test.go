@@ -2,9 +2,12 @@ package ingest
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"deckle/internal/testimage"
@@ -57,6 +60,44 @@ func TestScrub(t *testing.T) {
 			t.Error("it was changed")
 		}
 	})
+}
+
+// TestScrubInPlace: a file whose parts know each other by offset keeps its size, and one that cannot be rid of what it tells is
+// refused, unless the policy keeps that.
+func TestScrubInPlace(t *testing.T) {
+	field := func(tag, kind, count, value int) []byte {
+		b := binary.BigEndian.AppendUint16(binary.BigEndian.AppendUint16(nil, uint16(tag)), uint16(kind))
+		return binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(b, uint32(count)), uint32(value))
+	}
+	tiff := func(tag int) []byte {
+		return slices.Concat([]byte("MM\x00*\x00\x00\x00\x08\x00\x05"), field(256, 4, 1, 48), field(257, 4, 1, 32), field(258, 3, 1, 8<<16),
+			field(274, 3, 1, 6<<16), field(tag, 2, 12, 8+2+5*12+4), []byte{0, 0, 0, 0}, []byte("at home, NY\x00"))
+	}
+	b := newBench(t, func(c *Config) { c.Scrub = true })
+	got := b.mustSend("cat", b.token("cat", false), tiff(270))
+	stored := b.stored("cat")
+	header, err := transform.ReadHeader(stored)
+	if err != nil || bytes.Contains(stored, []byte("home")) || len(stored) != len(tiff(270)) || header.Orientation != 6 || got.SHA256 != sha(stored) || got.Width != 32 {
+		t.Errorf("%q, %v: %+v, %+v", stored, err, header, got)
+	}
+	half := testimage.WithGPS(photo(1), 6)
+	half = half[:len(half)-2]
+	for i, row := range []struct {
+		body []byte
+		want error
+	}{{tiff(50706), transform.ErrUnsupported}, {half, transform.ErrMalformed}} {
+		id := fmt.Sprint("dog", i)
+		if _, err := b.send(id, b.token(id, false), row.body); !errors.Is(err, row.want) {
+			t.Errorf("%d: %v, want %v", i, err, row.want)
+		}
+		id += "-kept"
+		b.mustSend(id, b.grant(id, Policy{KeepMetadata: true}), row.body)
+		if !bytes.Equal(b.stored(id), row.body) {
+			t.Errorf("%d: it was not kept", i)
+		}
+	}
+	b.mustSend("owl", b.token("owl", false), photo(1)[:len(photo(1))-2]) // it breaks off, and tells nothing
+	b.checkWhole()
 }
 
 // TestScrubWebP has no encoder: the file's chunks are enough.
@@ -158,7 +199,7 @@ func TestConfirm(t *testing.T) {
 	if _, err := b.SignPut(t.Context(), token); !errors.Is(err, ErrUnsigned) {
 		t.Errorf("a directory: %v, want ErrUnsigned", err)
 	}
-	if _, err := b.Confirm(t.Context(), token); !errors.Is(err, ErrNoImage) {
+	if _, err := b.Confirm(t.Context(), token, ""); !errors.Is(err, ErrNoImage) {
 		t.Errorf("before the PUT: %v, want ErrNoImage", err)
 	}
 	file := filepath.Join(b.dir, "originals", origin.Incoming.Dir(), putObject(hashToken(token)))
@@ -167,7 +208,7 @@ func TestConfirm(t *testing.T) {
 	}
 	var first Receipt
 	for i := range 2 {
-		got, err := b.Confirm(t.Context(), token)
+		got, err := b.Confirm(t.Context(), token, "")
 		if err != nil || got.SHA256 != sha(photo(1)) || i > 0 && got != first {
 			t.Fatalf("confirmed %d: %+v, %v", i, got, err)
 		}

@@ -30,8 +30,8 @@ type Policy struct {
 	Private bool           `json:"private,omitempty"` // the record says so
 	Later   bool           `json:"later,omitempty"`   // the upload is kept where no reader reaches it until Publish
 	Replace bool           `json:"replace,omitempty"` // the upload may replace the source that has the id
-	// KeepMetadata keeps EXIF, XMP and comments, which may tell where a picture was taken. Without it they are left out of
-	// JPEG, PNG, WebP and GIF, if the service is configured to do so; colour profile and orientation stay.
+	// KeepMetadata keeps EXIF, XMP and comments, which may tell where a picture was taken. Without it they are left out, if the
+	// service is configured to do so; colour profile and orientation stay.
 	KeepMetadata bool `json:"keep_metadata,omitempty"`
 	// Whole has the file looked at to its end and decoded, as Config.Decode does for every upload.
 	Whole   bool            `json:"whole,omitempty"`

@@ -73,7 +73,7 @@ func (b *bench) awaitDone(id string) Job {
 		if job.Done {
 			return job
 		}
-		b.clock.add(20 * time.Second)
+		b.clock.Move(20 * time.Second)
 		b.queued.happen()
 		select {
 		case <-b.ended.next():
@@ -132,8 +132,8 @@ func TestProcess(t *testing.T) {
 	if none, err := b.Process(t.Context(), "cat", nil, true); err != nil || !none.Done {
 		t.Errorf("no outputs: %+v, %v", none, err)
 	}
-	b.clock.add(time.Until(time.Now()) - time.Until(b.clock.Now())) // what ended did so by the wall clock
-	b.clock.add(jobsKept + time.Hour)
+	b.clock.Move(time.Until(time.Now()) - time.Until(b.clock.Now())) // what ended did so by the wall clock
+	b.clock.Move(jobsKept + time.Hour)
 	if err := b.sweepJobs(t.Context()); err != nil {
 		t.Error(err)
 	}
@@ -201,7 +201,7 @@ func TestOutputsSurvive(t *testing.T) {
 			b.start(configure(free))
 			b.listen()
 			if die {
-				b.clock.add(b.config.Lease + time.Second)
+				b.clock.Move(b.config.Lease + time.Second)
 			}
 			b.work()
 			b.awaitDone(job.ID)

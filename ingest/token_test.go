@@ -8,10 +8,11 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+	"time"
 )
 
 func TestBusy(t *testing.T) {
-	b := newBench(t, func(c *Config) { c.MaxConcurrent = 1 })
+	b := newBench(t, func(c *Config) { c.MaxConcurrent, c.SlotWait = 1, time.Millisecond })
 	token := b.token("cat", false)
 	reading, goOn := make(chan struct{}), make(chan struct{})
 	var first sync.WaitGroup

@@ -55,12 +55,11 @@ func (s *Service) Receive(ctx context.Context, upload Upload) (Receipt, error) {
 	if err := s.clients.admit(upload.Client, s.config.Now()); err != nil {
 		return Receipt{}, err
 	}
-	select {
-	case s.slots <- struct{}{}:
-		defer func() { <-s.slots }()
-	default:
-		return Receipt{}, ErrBusy
+	free, err := s.slot(ctx)
+	if err != nil {
+		return Receipt{}, err
 	}
+	defer free()
 	g, policy, err := s.findGrant(ctx, upload.ID, upload.Token)
 	if err != nil {
 		return Receipt{}, err

@@ -111,7 +111,7 @@ func TestBadTokenCostsNothing(t *testing.T) {
 		{"expired", "cat", good, 16 * time.Minute, ErrToken},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			b.clock.add(row.late)
+			b.clock.Move(row.late)
 			_, err := b.Receive(t.Context(), Upload{ID: row.id, Token: row.token, Body: unread{t}})
 			if !errors.Is(err, row.want) {
 				t.Fatalf("%v, want %v", err, row.want)
@@ -123,7 +123,7 @@ func TestBadTokenCostsNothing(t *testing.T) {
 func TestTokenIsGoodUntilTheLastMoment(t *testing.T) {
 	b := newBench(t)
 	token := b.token("cat", false)
-	b.clock.add(15*time.Minute + catalog.Skew - time.Millisecond)
+	b.clock.Move(15*time.Minute + catalog.Skew - time.Millisecond)
 	b.mustSend("cat", token, photo(1))
 }
 
@@ -279,7 +279,7 @@ func TestRepeat(t *testing.T) {
 	if n := b.store.commits.Load(); n != 2 || !bytes.Equal(b.stored("cat"), photo(3)) {
 		t.Errorf("%d commits, want 2, the last of them stored", n)
 	}
-	b.clock.add(16 * time.Minute)
+	b.clock.Move(16 * time.Minute)
 	if _, err := b.send("cat", token, photo(1)); !errors.Is(err, ErrToken) {
 		t.Errorf("after the token's time: %v, want ErrToken", err)
 	}
@@ -290,7 +290,7 @@ func TestReplace(t *testing.T) {
 	b := newBench(t)
 	first := b.mustSend("cat", b.token("cat", false), photo(1))
 	created := b.clock.Now()
-	b.clock.add(time.Hour)
+	b.clock.Move(time.Hour)
 	b.purgeErr = errors.New("no tier answers")
 	second := b.mustSend("cat", b.token("cat", true), photo(2))
 	if first.Version == second.Version || b.versions.set["cat"].Version != second.Version {

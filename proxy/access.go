@@ -24,17 +24,19 @@ type Access struct {
 	Took    time.Duration // until the answer was ready to be sent
 	From    string        // where the answer came from: a tier's name, cache.FromShared, or one of those below
 	Outcome cache.Outcome
-	Cause   error // what the client is not told
+	Cause   error  // what the client is not told
+	TraceID string // hexadecimal; empty when the request is not followed
 
-	asked   asked
-	proof   *signature.Proof // that the request is signed; nil when it need not be
-	vary    []byte           // the request headers that the answer depends on; empty for none
-	begin   time.Time
-	stale   bool          // the source could not be asked about
-	private bool          // the source is, and the signature lets this request see it
-	fetch   time.Duration // reading the source, where this request did that
-	render  time.Duration // waiting for a slot and rendering, likewise
-	scratch [192]byte     // where header values are put together
+	followed Followed // nil when the request is not
+	asked    asked
+	proof    *signature.Proof // that the request is signed; nil when it need not be
+	vary     []byte           // the request headers that the answer depends on; empty for none
+	begin    time.Time
+	stale    bool          // the source could not be asked about
+	private  bool          // the source is, and the signature lets this request see it
+	fetch    time.Duration // reading the source, where this request did that
+	render   time.Duration // waiting for a slot and rendering, likewise
+	scratch  [192]byte     // where header values are put together
 }
 
 // What Access.From says of answers that no tier gave.
@@ -80,6 +82,9 @@ func (p *Proxy) finish(ctx *fasthttp.RequestCtx, a *Access) {
 		a.Bytes = len(ctx.Response.Body())
 	}
 	p.Observe.Request(a)
+	if a.followed != nil {
+		a.followed.End(a)
+	}
 	level := slog.LevelInfo
 	if a.Status >= 500 {
 		level = slog.LevelError
@@ -94,12 +99,14 @@ func (p *Proxy) finish(ctx *fasthttp.RequestCtx, a *Access) {
 		slog.Int("bytes", a.Bytes),
 		slog.Float64("ms", float64(a.Took.Microseconds())/1000),
 		slog.String("from", a.From),
-		slog.String("cause", ""),
+		{}, {}, // places for what most lines do not have
 	}
-	list := attrs[:len(attrs)-1]
+	list := attrs[:len(attrs)-2]
+	if a.TraceID != "" {
+		list = append(list, slog.String("trace_id", a.TraceID))
+	}
 	if a.Cause != nil {
-		attrs[len(attrs)-1] = slog.String("cause", a.Cause.Error())
-		list = attrs[:]
+		list = append(list, slog.String("cause", a.Cause.Error()))
 		p.logPanic(a.Cause)
 	}
 	p.Log.LogAttrs(context.Background(), level, "request", list...)

@@ -107,7 +107,7 @@ type confirmer struct {
 	token string
 }
 
-func (c *confirmer) Confirm(_ context.Context, token string) (ingest.Receipt, error) {
+func (c *confirmer) Confirm(_ context.Context, token, _ string) (ingest.Receipt, error) {
 	c.token = token
 	return ingest.Receipt{ID: "a/b", SHA256: "00", MD5: "11", Format: transform.PNG, Width: 7, Height: 5, Placeholder: "p", Pending: true}, c.err
 }

@@ -94,7 +94,9 @@ func (p *Proxy) render(ctx context.Context, key cache.Key, r Request, info origi
 	if err := p.permit(ctx, r.Source, begin); err != nil {
 		return nil, err
 	}
-	source, now, err := p.fetch(ctx, r.Source, info.Version)
+	within, end := p.step(ctx, "fetch")
+	source, now, err := p.fetch(within, r.Source, info.Version)
+	end(err)
 	facts.fetch = time.Since(begin)
 	if err != nil {
 		return nil, err

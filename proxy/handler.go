@@ -19,6 +19,7 @@ import (
 func (p *Proxy) handle(ctx *fasthttp.RequestCtx) {
 	a := beginAccess(ctx)
 	defer p.finish(ctx, a)
+	p.follow(ctx, a)
 	defer func() {
 		if v := recover(); v != nil {
 			p.Log.Error("panic", slog.Any("value", v), slog.String("stack", string(debug.Stack())))
@@ -130,7 +131,7 @@ func (p *Proxy) get(ctx *fasthttp.RequestCtx, a *Access, read *reading) {
 	}
 	wait := newPatience(p.Timeout, ctx.Conn())
 	defer wait.end()
-	if err := p.answer(wait, ctx, a, &q); err != nil {
+	if err := p.answer(a.within(wait), ctx, a, &q); err != nil {
 		p.fail(ctx, a, err)
 	} else if a.stale && !redirects(ctx) {
 		markStale(ctx, a)

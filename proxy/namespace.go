@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"time"
 
 	"deckle/ingest"
 	"deckle/transform"
@@ -227,7 +226,7 @@ func spellJSON(value any, indented bool) []byte {
 // requestBody is the body of a request as it comes, nothing of it read ahead.
 func requestBody(ctx *fasthttp.RequestCtx) io.Reader {
 	if stream := ctx.RequestBodyStream(); stream != nil {
-		return &incoming{body: stream, conn: ctx.Conn(), begin: time.Now()}
+		return Incoming(stream, ctx.Conn())
 	}
 	return bytes.NewReader(ctx.Request.Body())
 }

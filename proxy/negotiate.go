@@ -160,7 +160,12 @@ func (p *Proxy) classOf(ctx *fasthttp.RequestCtx, r *Request) class {
 	if !r.negotiates() {
 		return classOwn
 	}
-	c := classify(ctx.Request.Header.PeekAll(fasthttp.HeaderAccept))
+	return p.classBy(ctx.Request.Header.PeekAll(fasthttp.HeaderAccept), r)
+}
+
+// classBy is classOf for a viewer who sends these lines of Accept.
+func (p *Proxy) classBy(accept [][]byte, r *Request) class {
+	c := classify(accept)
 	switch {
 	case !r.WebPOnly:
 		return c

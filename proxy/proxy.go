@@ -68,6 +68,7 @@ type Config struct {
 
 	Log     *slog.Logger
 	Observe Observer // optional
+	Tracer  Tracer   // optional
 }
 
 // Observer is told what happened; its methods are called from many goroutines, must not block, and must not keep the Access.

@@ -32,7 +32,9 @@ func (p *Proxy) fill(ctx context.Context, key cache.Key, r Request, info origin.
 	if err := p.failures.recall(key, time.Now()); err != nil {
 		return nil, err
 	}
-	lease, result, err := p.Leases.Take(ctx, cache.SourceName(key.Source)+cache.VariantName(key))
+	within, end := p.step(ctx, "lease")
+	lease, result, err := p.Leases.Take(within, cache.SourceName(key.Source)+cache.VariantName(key))
+	end(err)
 	if err != nil {
 		return nil, err
 	}

@@ -70,6 +70,7 @@ var statuses = []statusRow{
 	{err: origin.ErrUnavailable, status: 503, detail: "The store of originals cannot be reached. Try again in a moment."},
 	{err: cache.ErrCorrupt, status: 500, detail: "The stored picture was damaged."},
 	{err: cache.ErrTooLarge, status: 500, detail: "The picture does not fit the cache."},
+	{err: ingest.ErrFull, status: 507, detail: "The database of records has no room left."},
 	{err: ingest.ErrUnavailable, status: 503, detail: "The records cannot be reached. Try again in a moment."},
 	{err: origin.ErrReadOnly, status: 403, detail: "Pictures under this id come from elsewhere and cannot be uploaded."},
 	{err: cache.ErrRefused, status: 500, detail: "A cache tier takes no pictures now."},

@@ -25,7 +25,7 @@ const ConfirmPath = "/_confirm"
 
 // Confirmer takes in what a client has put into the store itself. It is looked for in Config.Uploads.
 type Confirmer interface {
-	Confirm(ctx context.Context, token string) (ingest.Receipt, error)
+	Confirm(ctx context.Context, token, client string) (ingest.Receipt, error)
 }
 
 // Receipt is the answer to an upload; the first four fields are what clients of older services read.
@@ -70,7 +70,7 @@ func (p *Proxy) confirm(ctx *fasthttp.RequestCtx, a *Access) {
 		p.refuseMethod(ctx, "OPTIONS")
 		return
 	}
-	receipt, err := confirmer.Confirm(context.Background(), string(ctx.Request.Header.Peek(TokenHeader)))
+	receipt, err := confirmer.Confirm(context.Background(), string(ctx.Request.Header.Peek(TokenHeader)), p.clientName(ctx))
 	if err != nil {
 		p.fail(ctx, a, err)
 		return
@@ -111,18 +111,16 @@ func (p *Proxy) receive(ctx *fasthttp.RequestCtx, a *Access, path string) (inges
 	if err != nil {
 		return ingest.Receipt{}, err
 	}
-	upload := ingest.Upload{ID: id, Token: string(ctx.Request.Header.Peek(TokenHeader)), Body: body, Crop: crop}
-	if of, ok := p.client(ctx); ok {
-		upload.Client = of.String()
-	}
-	return p.Uploads.Receive(context.Background(), upload)
+	return p.Uploads.Receive(context.Background(), ingest.Upload{
+		ID: id, Token: string(ctx.Request.Header.Peek(TokenHeader)), Body: body, Crop: crop, Client: p.clientName(ctx),
+	})
 }
 
 // uploadBody finds the picture in the request without reading ahead of it.
 func uploadBody(ctx *fasthttp.RequestCtx) (io.Reader, error) {
 	var body io.Reader = bytes.NewReader(nil)
 	if stream := ctx.RequestBodyStream(); stream != nil {
-		body = &incoming{body: stream, conn: ctx.Conn(), begin: time.Now()}
+		body = Incoming(stream, ctx.Conn())
 	} else if raw := ctx.Request.Body(); len(raw) > 0 {
 		body = bytes.NewReader(raw)
 	}
@@ -154,7 +152,7 @@ var errSlow = fmt.Errorf("proxy: the upload is slower than %d bytes per second",
 // Incoming returns what reads a request's body as that of an upload to the edge is read: each piece has a deadline of its own, and
 // the whole must keep a least rate.
 func Incoming(body io.Reader, conn Deadliner) io.Reader {
-	return &incoming{body: body, conn: conn, begin: time.Now()}
+	return &incoming{body: body, conn: conn}
 }
 
 // Deadliner is a connection, or what stands for one.
@@ -164,11 +162,14 @@ type Deadliner interface{ SetReadDeadline(at time.Time) error }
 type incoming struct {
 	body  io.Reader
 	conn  Deadliner
-	begin time.Time
+	begin time.Time // of the first read: before it the sender may have waited for us
 	total int64
 }
 
 func (b *incoming) Read(to []byte) (int, error) {
+	if b.begin.IsZero() {
+		b.begin = time.Now()
+	}
 	took := time.Since(b.begin)
 	if took > slowGrace && b.total < int64(took.Seconds()*minRate) {
 		return 0, errSlow

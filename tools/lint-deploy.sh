@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Lints what deploy/ holds with the parsers that will read it: Dockerfile (BuildKit), compose (compose-go), chart (helm lint and
-# template, then each object against Kubernetes' own schemas), unit (systemd), scripts (bash). Use: lint-deploy.sh TOOLS, the
-# folder with helm, kubectl-validate and deploylint.
+# template, then each object against Kubernetes' own schemas), unit (systemd), scripts (bash), alert rules and dashboard (Prometheus). Use:
+# lint-deploy.sh TOOLS, the folder with helm, kubectl-validate, deploylint and rulelint.
 set -euo pipefail
 tools=$(realpath "$1")
 cd "$(dirname "$0")/../deploy"
@@ -13,6 +13,8 @@ readonly oldest=1.25 newest=1.30
 "$tools/deploylint" dockerfile docker/Dockerfile
 "$tools/deploylint" compose POSTGRES_PASSWORD=p S3_ACCESS_KEY=a S3_SECRET_KEY=s compose/single.yaml compose/fleet.yaml
 echo "lint: Dockerfile and compose files are well"
+"$tools/rulelint" prometheus/alerts.yaml grafana/deckle.json
+echo "lint: alert rules and dashboard are well"
 
 # render NAME ARGUMENT...: the chart's objects, those of other people's kinds apart.
 render() {

@@ -138,9 +138,31 @@ func (r *heifReader) readGrid() error {
 	return nil
 }
 
-// primaryData returns the bytes of the primary item if they are in one piece in this file; else nil. It reads the iloc box
-// (ISO/IEC 14496-12, 8.11.3).
-func (r *heifReader) primaryData() []byte {
+// primaryData returns the bytes of the primary item if they are in one piece in this file; else nil.
+func (r *heifReader) primaryData() (data []byte) {
+	r.eachExtent(func(item uint64) bool { return item == r.primary }, func(e itemExtent) {
+		if data = nil; e.count == 1 {
+			data = r.extent(e.method, e.at, e.length)
+		}
+	})
+	return data
+}
+
+// itemExtent is one of the pieces that an item's bytes are in.
+type itemExtent struct {
+	item       uint64
+	count      uint64 // how many pieces the item has; of several one is told where a piece takes no bytes to describe
+	method     uint64 // 0 in the file, 1 in the idat box, 2 in another item
+	elsewhere  bool   // in another file
+	at, length uint64
+}
+
+// maxHEIFOffset is far beyond every file here, and keeps sums of two within 64 bits.
+const maxHEIFOffset = 1 << 40
+
+// eachExtent visits the pieces of the wanted items in the iloc box (ISO/IEC 14496-12, 8.11.3), and tells whether all of it could be
+// read. What lies beyond every file is told to be there.
+func (r *heifReader) eachExtent(wanted func(item uint64) bool, visit func(itemExtent)) bool {
 	c := boxCursor{data: r.parts["iloc"]}
 	version, _ := c.fullBox()
 	sizes := c.number(2)
@@ -149,27 +171,35 @@ func (r *heifReader) primaryData() []byte {
 		indexSize = 0
 	}
 	if max(offsetSize, lengthSize, baseSize, indexSize) > 8 {
-		return nil
+		return false
 	}
 	for items := c.number(idSize(version, 2)); items > 0 && !c.short; items-- {
-		id, method := c.number(idSize(version, 2)), uint64(0)
+		e := itemExtent{item: c.number(idSize(version, 2))}
 		if version > 0 {
-			method = c.number(2) & 15
+			e.method = c.number(2) & 15
 		}
-		c.number(2) // where the data is, when it is in another file
-		base, extents := c.number(baseSize), c.number(2)
-		if id != r.primary {
-			c.take(extents * uint64(indexSize+offsetSize+lengthSize))
+		e.elsewhere = c.number(2) != 0
+		base := c.number(baseSize)
+		e.count = c.number(2)
+		pieces, size := e.count, uint64(indexSize+offsetSize+lengthSize)
+		if size == 0 {
+			pieces = min(pieces, 1)
+		}
+		if !wanted(e.item) {
+			c.take(pieces * size)
 			continue
 		}
-		c.number(indexSize)
-		offset, length := c.number(offsetSize), c.number(lengthSize)
-		if c.short || extents != 1 || base > 1<<40 || offset > 1<<40 {
-			return nil
+		for ; pieces > 0; pieces-- {
+			c.number(indexSize)
+			e.at = min(base, maxHEIFOffset) + min(c.number(offsetSize), maxHEIFOffset)
+			e.length = min(c.number(lengthSize), maxHEIFOffset)
+			if c.short {
+				return false
+			}
+			visit(e)
 		}
-		return r.extent(method, base+offset, length)
 	}
-	return nil
+	return !c.short
 }
 
 // extent returns part of the file (method 0) or of the idat box (method 1).

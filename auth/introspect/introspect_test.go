@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"deckle/auth"
+	"deckle/internal/testclock"
 
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
@@ -72,26 +73,14 @@ func (s *service) count() (n int) {
 	return n
 }
 
-// clock is moved by tests.
-type clock struct {
-	mu  sync.Mutex
-	now time.Time
-}
-
-func (c *clock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now
-}
-
 var began = time.Unix(1_800_000_000, 0)
 
-func newService(t *testing.T, change func(*Config)) (*service, *Service, *clock) {
+func newService(t *testing.T, change func(*Config)) (*service, *Service, *testclock.Clock) {
 	t.Helper()
 	there := &service{answers: map[string]string{}}
 	there.Server = httptest.NewServer(there)
 	t.Cleanup(there.Close)
-	c := &clock{now: began}
+	c := testclock.At(began)
 	config := Config{URL: there.URL + "/introspect", Form: RFC7662, Mapping: auth.Mapping{User: "sub", Default: auth.Read}, Now: c.Now}
 	if change != nil {
 		change(&config)
@@ -184,10 +173,10 @@ func TestRemembered(t *testing.T) {
 		stays time.Duration
 		err   error
 	}{{"good", GoodFor, nil}, {"bad", BadFor, auth.ErrUnknown}, {"ends", 3 * time.Second, nil}} {
-		clock.set(began)
+		clock.Set(began)
 		before := there.count()
 		for _, at := range []time.Duration{0, 0, test.stays - 1} {
-			clock.set(began.Add(at))
+			clock.Set(began.Add(at))
 			if _, err := s.Authenticate(t.Context(), test.token); !errors.Is(err, test.err) {
 				t.Errorf("%s after %s: %v", test.token, at, err)
 			}
@@ -195,7 +184,7 @@ func TestRemembered(t *testing.T) {
 		if n := there.count() - before; n != 1 {
 			t.Errorf("%s was asked for %d times within %s", test.token, n, test.stays)
 		}
-		clock.set(began.Add(test.stays))
+		clock.Set(began.Add(test.stays))
 		_, _ = s.Authenticate(t.Context(), test.token)
 		if n := there.count() - before; n != 2 {
 			t.Errorf("%s was asked for %d times after %s, want 2", test.token, n, test.stays)
@@ -204,12 +193,6 @@ func TestRemembered(t *testing.T) {
 	if _, err := s.Authenticate(t.Context(), "ends"); !errors.Is(err, auth.ErrExpired) && !errors.Is(err, auth.ErrUnknown) {
 		t.Errorf("behind its end: %v", err)
 	}
-}
-
-func (c *clock) set(to time.Time) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = to
 }
 
 func TestOneQuestionForMany(t *testing.T) {

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"deckle/auth"
+	"deckle/internal/testclock"
 
 	"github.com/go-jose/go-jose/v4"
 	"go.uber.org/goleak"
@@ -30,24 +31,6 @@ var (
 	ecKey, _         = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	_, edwardsKey, _ = ed25519.GenerateKey(rand.Reader)
 )
-
-// clock is moved by tests.
-type clock struct {
-	mu  sync.Mutex
-	now time.Time
-}
-
-func (c *clock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now
-}
-
-func (c *clock) move(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = c.now.Add(d)
-}
 
 // issuer publishes keys, and counts how often it is asked for them.
 type issuer struct {
@@ -123,6 +106,12 @@ func sign(t *testing.T, algorithm jose.SignatureAlgorithm, key any, id string, c
 	if err != nil {
 		t.Fatal(err)
 	}
+	return sealed(t, signer, claims)
+}
+
+// sealed is a token of claims, signed.
+func sealed(t *testing.T, signer jose.Signer, claims map[string]any) string {
+	t.Helper()
 	payload, err := json.Marshal(claims)
 	if err != nil {
 		t.Fatal(err)
@@ -153,9 +142,9 @@ func claimsOf(i *issuer, with ...any) map[string]any {
 	return claims
 }
 
-func take(t *testing.T, i *issuer, change ...func(*Config)) (*Tokens, *clock) {
+func take(t *testing.T, i *issuer, change ...func(*Config)) (*Tokens, *testclock.Clock) {
 	t.Helper()
-	c := &clock{now: began}
+	c := testclock.At(began)
 	config := Config{Issuer: i.URL, Audience: "deckle", Mapping: auth.Mapping{User: "sub", Default: auth.Read}, Now: c.Now}
 	for _, do := range change {
 		do(&config)

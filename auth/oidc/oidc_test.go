@@ -127,19 +127,7 @@ func jwkInHeader(t *testing.T, claims map[string]any) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	payload, err := json.Marshal(claims)
-	if err != nil {
-		t.Fatal(err)
-	}
-	signed, err := signer.Sign(payload)
-	if err != nil {
-		t.Fatal(err)
-	}
-	text, err := signed.CompactSerialize()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return text
+	return sealed(t, signer, claims)
 }
 
 // TestFetches: strangers who send tokens with key ids of their own making cost the issuer one question every ten seconds.
@@ -163,7 +151,7 @@ func TestFetches(t *testing.T) {
 		t.Errorf("%d fetches for 100 tokens at once, want 1", n)
 	}
 	for range 20 {
-		clock.move(time.Second)
+		clock.Move(time.Second)
 		flood(5)
 	}
 	if n := i.fetches(); n != 3 {
@@ -171,7 +159,7 @@ func TestFetches(t *testing.T) {
 	}
 	for range 100 {
 		bad := sign(t, jose.ES256, ecKey, "k1", claimsOf(i))
-		clock.move(fetchEvery)
+		clock.Move(fetchEvery)
 		if _, err := tokens.Authenticate(t.Context(), bad[:len(bad)-8]+"AAAAAAAA"); !errors.Is(err, auth.ErrSignature) {
 			t.Errorf("a bad signature: %v", err)
 		}
@@ -206,11 +194,11 @@ func TestRotation(t *testing.T) {
 	ask("a key to come", young, auth.ErrKeyID)
 	i.set(func() { i.keys = append(i.keys, public("k2", edwardsKey, "")) })
 	ask("a new key just after a fetch", young, auth.ErrKeyID)
-	clock.move(fetchEvery)
+	clock.Move(fetchEvery)
 	ask("a new key", young, nil)
 	ask("both are good", old, nil)
 	i.set(func() { i.keys = i.keys[1:] })
-	clock.move(keysFresh)
+	clock.Move(keysFresh)
 	ask("a withdrawn key, while new ones are asked for", old, nil)
 	eventually(t, func() bool {
 		_, err := tokens.Authenticate(t.Context(), old)
@@ -231,7 +219,7 @@ func TestOutage(t *testing.T) {
 		}
 	}
 	i.set(func() { i.status = 0 })
-	clock.move(fetchEvery)
+	clock.Move(fetchEvery)
 	if _, err := tokens.Authenticate(t.Context(), token); err != nil {
 		t.Errorf("when it is there: %v", err)
 	}
@@ -242,7 +230,7 @@ func TestOutage(t *testing.T) {
 	} {
 		i.set(fail)
 		for range 3 {
-			clock.move(keysFresh)
+			clock.Move(keysFresh)
 			if _, err := tokens.Authenticate(t.Context(), token); err != nil {
 				t.Errorf("a known key while the issuer is away: %v", err)
 			}
@@ -252,7 +240,7 @@ func TestOutage(t *testing.T) {
 		}
 	}
 	i.Close()
-	clock.move(keysFresh)
+	clock.Move(keysFresh)
 	if _, err := tokens.Authenticate(t.Context(), token); err != nil {
 		t.Errorf("a known key when nobody listens: %v", err)
 	}
@@ -269,7 +257,7 @@ func TestHanging(t *testing.T) {
 	hold := make(chan struct{})
 	i.set(func() { i.hold = hold })
 	defer close(hold)
-	clock.move(keysFresh)
+	clock.Move(keysFresh)
 	if _, err := tokens.Authenticate(t.Context(), token); err != nil {
 		t.Errorf("a known key while keys are asked for: %v", err)
 	}

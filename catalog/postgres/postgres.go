@@ -60,7 +60,7 @@ func Open(ctx context.Context, address string) (*catalog.Catalog, error) {
 	write, read := pool(config), pool(config)
 	c, err := catalog.New(ctx, catalog.Database{Write: write, Read: read, Dialect: catalog.Dialect{
 		Filter: filter.Postgres, Goose: goose.DialectPostgres, Index: index, Options: []goose.ProviderOption{goose.WithSessionLocker(locker)},
-		Contains: "strpos", ForUpdate: " FOR UPDATE", Again: again,
+		Contains: "strpos", ForUpdate: " FOR UPDATE", Again: again, Full: full,
 	}})
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open catalog: %w", err), write.Close(), read.Close())
@@ -74,6 +74,12 @@ func pool(config *pgx.ConnConfig) *sql.DB {
 	db.SetMaxIdleConns(connections)
 	db.SetConnMaxIdleTime(idleFor)
 	return db
+}
+
+// full tells that a disk of the server has no room left.
+func full(err error) bool {
+	var fault *pgconn.PgError
+	return errors.As(err, &fault) && fault.Code == "53100"
 }
 
 // again tells transactions that were given up for the sake of another one: deadlocks, failed serializations, and words that one

@@ -29,7 +29,7 @@ const readers = 4
 //go:embed index.sql
 var index string
 
-var dialect = catalog.Dialect{Filter: filter.SQLite, Goose: goose.DialectSQLite3, Index: index, Contains: "instr"}
+var dialect = catalog.Dialect{Filter: filter.SQLite, Goose: goose.DialectSQLite3, Index: index, Contains: "instr", Full: full}
 
 // openTimeout bounds the opening: the creation of the schema, and the wait for another process that is creating it.
 const openTimeout = 30 * time.Second
@@ -68,6 +68,14 @@ func Open(path string) (*catalog.Catalog, error) {
 		return nil, errors.Join(fmt.Errorf("open catalog: %w", err), write.Close(), read.Close())
 	}
 	return c, nil
+}
+
+// full tells that the disk has no room for a write, or for the memory that connections share
+// (https://www.sqlite.org/rescode.html).
+func full(err error) bool {
+	const noRoom, noSharedRoom = 13, 4874 // SQLITE_FULL, SQLITE_IOERR_SHMSIZE
+	var fault *sqlite.Error
+	return errors.As(err, &fault) && (fault.Code() == noRoom || fault.Code() == noSharedRoom)
 }
 
 // prepare makes the file before SQLite does, which would give it the permissions of the umask; the files that SQLite puts beside

@@ -60,7 +60,7 @@ func openOrigin(ctx context.Context, at *url.URL, c *configuration) (origin.Read
 		return originS3.New(ctx, at.String())
 	default: // http and https: resolve lets nothing else through
 		return web.New(at.String(), web.Config{
-			Guard: origin.Guard{Allow: c.allowUpstream}, MaxBytes: c.limits.SourceBytes,
+			Guard: origin.Guard{Allow: c.allowUpstream}, MaxBytes: c.limits.SourceBytes, Header: c.telemetry.header(),
 		})
 	}
 }

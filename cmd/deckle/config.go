@@ -61,6 +61,7 @@ type settings struct {
 	Compat    compatSettings    `embed:""`
 	Labels    labelSettings     `embed:""`
 	Auth      authSettings      `embed:""`
+	Archives  archiveSettings   `embed:""`
 	Telemetry telemetrySettings `embed:""`
 
 	APIKeys string `name:"api-keys" help:"Keys that the operator's listener takes, separated by commas." placeholder:"KEY,..."`
@@ -117,6 +118,7 @@ type configuration struct {
 	compat              compatibility
 	labels              labelling
 	auth                authorising
+	importMax           int64 // bytes of an archive
 	telemetry           telemetry
 	engine              vips.Config
 	tokenLifetime       time.Duration
@@ -232,6 +234,7 @@ func (s *settings) resolve() (*configuration, error) {
 	c.compat = s.Compat.resolve(&r, c)
 	c.labels, c.telemetry = s.Labels.resolve(&r), s.Telemetry.resolve(&r)
 	s.resolveAccess(&r, c)
+	c.importMax = s.Archives.resolve(&r)
 	if c.stale < c.fresh {
 		r.fault("version-stale", s.VersionStale, "at least --version-fresh")
 	}

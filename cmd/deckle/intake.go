@@ -19,7 +19,7 @@ func (n *node) openIntake(sources *origin.Route, records *catalog.Catalog, versi
 	uploads := ingest.New(ingest.Config{
 		Store: sources, Catalog: records, Engine: n.gate, Limits: c.limits, Versions: &announcer{versions, messages, n.log, n.known.Learn},
 		Purge: n.chain.Purge, TTL: c.tokenLifetime, Log: n.log, Fetcher: fetcher, Renderer: outputs{n},
-		NoPrivate: n.privacy.why, Decode: c.intake.check, Scrub: c.intake.scrub, IncomingTTL: c.intake.pending, Undelete: c.intake.undelete, ClientUploads: c.intake.rate, Labelled: c.labels.on(),
+		NoPrivate: n.privacy.why, Decode: c.intake.check, Scrub: c.intake.scrub, IncomingTTL: c.intake.pending, Undelete: c.intake.undelete, ClientUploads: c.intake.rate, MaxConcurrent: c.intake.slots, Labelled: c.labels.on(),
 	})
 	ctx, stop := context.WithCancel(context.Background())
 	var tending sync.WaitGroup

@@ -25,6 +25,11 @@ type cli struct {
 	Token       tokenCommand       `cmd:"" help:"Ask a running Deckle for a token that allows one upload."`
 	Purge       purgeCommand       `cmd:"" help:"Remove finished pictures from a running Deckle and its fleet, or mark them as out of date."`
 	Warm        warmCommand        `cmd:"" help:"Ask an edge for the pictures of a list or an access log, so that they are there."`
+	Export      exportCommand      `cmd:"" help:"Take pictures with their records out of a running Deckle, as a zip file."`
+	Import      importCommand      `cmd:"" help:"Bring the pictures of a zip file into a running Deckle, with their records."`
+	Index       indexCommand       `cmd:"" help:"Make records of pictures that were put into the store by hand, and find records without pictures."`
+	Explain     explainCommand     `cmd:"" help:"Say how a URL is read, what its signature needs, and which tiers hold it."`
+	Render      renderCommand      `cmd:"" help:"Render local files and folders, without a server."`
 	Sign        signCommand        `cmd:"" help:"Sign a URL."`
 	Secret      secretCommand      `cmd:"" help:"Make secrets to sign URLs with."`
 	Bench       benchCommand       `cmd:"" help:"Load an image server and measure it."`
@@ -32,7 +37,8 @@ type cli struct {
 	Replay      replayCommand      `cmd:"" hidden:"" help:"Serve one recorded answer: the floor that bench --floor measures."`
 	Renderer    rendererCommand    `cmd:"" hidden:"" help:"Render for the server that started this process."`
 	Healthcheck healthcheckCommand `cmd:"" help:"Ask a running Deckle whether it is ready; exits 0 if it is."`
-	Version     versionCommand     `cmd:"" help:"Print versions and the formats that can be written."`
+	Version     versionCommand     `cmd:"" help:"Print versions and the formats that can be read and written."`
+	Completion  completionCommand  `cmd:"" help:"Print what has a shell complete commands and flags."`
 }
 
 // errUsage marks errors of the command line and the configuration.
@@ -61,6 +67,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		_, _ = fmt.Fprintln(stderr, "deckle:", err)
 		return exitUsage
 	}
+	teach(parser.Model.Node, "")
 	command, err := parser.Parse(args)
 	if code >= 0 { // --help has been printed
 		return code

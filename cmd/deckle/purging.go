@@ -43,7 +43,11 @@ func (n *node) openPurging(ctx context.Context, versions *origin.Versions, messa
 
 // warmer asks this node's own edge.
 func (n *node) warmer() *admin.Warmer {
-	return &admin.Warmer{Edge: n.ownEdge, Rules: n.config.rules, Concurrency: n.config.renderers}
+	w := &admin.Warmer{Edge: n.ownEdge, Rules: n.config.rules, Concurrency: n.config.renderers}
+	if v := n.privacy.signed.Verifier; v != nil {
+		w.Sign = signForWarming(v, min(n.config.viewTime, time.Minute)) // it is used at once
+	}
+	return w
 }
 
 // ownEdge is the edge as this machine reaches it, once it listens.

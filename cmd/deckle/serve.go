@@ -63,6 +63,7 @@ type node struct {
 	privacy  privacy
 	known    *proxy.LastKnown
 	chain    *cache.Chain
+	tracer   *tracer // nil when nothing is traced
 	gate     *transform.Gate
 	pool     *pool.Pool // nil when renders run in this process
 	edgeAt   net.Listener
@@ -78,7 +79,7 @@ func open(ctx context.Context, c *configuration, logTo io.Writer) (*node, error)
 		return n, fmt.Errorf("make the data directory: %w", err)
 	}
 	metrics := admin.NewMetrics()
-	engine, err := n.openRenderers(c.engine, metrics)
+	engine, err := n.openTraced(ctx, metrics)
 	if err != nil {
 		return n, err
 	}
@@ -95,7 +96,7 @@ func open(ctx context.Context, c *configuration, logTo io.Writer) (*node, error)
 	n.known = known
 	versions := origin.NewVersions(known, origin.VersionsConfig{Fresh: c.fresh, Stale: c.stale})
 	n.ends.add(func() error { versions.Close(); return nil })
-	n.chain = cache.NewChain(cache.Config{Layers: layers, FillTimeout: c.timeout, Observe: metrics.Tier})
+	n.chain = cache.NewChain(cache.Config{Layers: layers, FillTimeout: c.timeout, Observe: metrics.Tier, Follow: n.tracer.tiers()})
 	records, observe, err := n.openRecords(metrics)
 	if err != nil {
 		return n, err
@@ -117,7 +118,7 @@ func open(ctx context.Context, c *configuration, logTo io.Writer) (*node, error)
 	n.edge = proxy.New(n.compatible(n.guarded(proxy.Config{
 		Chain: n.chain, Sources: sources, Versions: known.Versions(versions), Engine: n.gate, Limits: c.limits, Uploads: n.uploads, Origins: c.api.origins, Leases: leases,
 		Generation: engine.Generation(), Policy: c.http.policy, Public: publicCopies(layers), PublicURL: c.http.public, Rules: c.rules, Signed: n.privacy.signed, AllowIndexing: c.allowIndexing, Timeout: c.timeout,
-		Log: n.accessLog(logTo), Observe: observe,
+		Log: n.accessLog(logTo), Observe: observe, Tracer: n.tracer.edge(),
 	})))
 	n.watchSecrets(n.privacy.signed.Verifier)
 	n.work()
@@ -125,7 +126,7 @@ func open(ctx context.Context, c *configuration, logTo io.Writer) (*node, error)
 	n.guardMetrics(metrics)
 	n.operator = admin.New(admin.Config{
 		Grants: n.uploads, Bulk: n.uploads, Sources: n.uploads, Private: n.views(n.privacy), Records: records, Images: n.library(records, sources), Edge: c.api.edge, Version: revision(), Access: n.access, Registry: metrics.Registry, Log: n.log,
-		Purging: n.openPurging(ctx, versions, messages), Warmer: n.warmer(), Outbox: records.Outbox(), Labels: n.labels,
+		Purging: n.openPurging(ctx, versions, messages), Warmer: n.warmer(), Outbox: records.Outbox(), Labels: n.labels, Explain: n.edge, Archives: n.archives(),
 		Checks: n.checks(sources, records.Ping),
 	})
 	n.follow(messages, versions, layers[0].Tier)

@@ -35,10 +35,9 @@ func (s *secretCommand) Run(stdout io.Writer) error {
 
 // signCommand signs one URL.
 type signCommand struct {
-	signingSecrets `embed:""`
+	ownSecrets `embed:""`
 
 	URL    string        `arg:"" help:"Path, as in /cat_300_200.webp, or whole URL."`
-	Secret string        `help:"Secret to sign with; otherwise the newest of --signing-secrets-file or --signing-secrets." placeholder:"SECRET"`
 	Method string        `default:"GET" help:"What the URL is for: GET, which allows HEAD too, or POST."`
 	TTL    time.Duration `name:"ttl" default:"15m" help:"How long the signature is good."`
 	Scope  string        `help:"Sign this path for the URL: /cat covers every size and format of the source cat, and what is below /cat/." placeholder:"PATH"`
@@ -60,6 +59,9 @@ func (s *signCommand) Run(stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
+	if signer == nil {
+		return fmt.Errorf("%w: no secret: give --secret, --signing-secrets or --signing-secrets-file", errUsage)
+	}
 	query := signer.Query(strings.ToUpper(s.Method), u.Path, s.Scope, time.Now().Add(s.TTL))
 	if kept := signature.Strip(u.RawQuery); kept != "" {
 		query = kept + "&" + query
@@ -69,13 +71,20 @@ func (s *signCommand) Run(stdout io.Writer) error {
 	return err
 }
 
-// signer holds the secret to sign with. Its error wraps errUsage.
-func (s *signCommand) signer() (*signature.Verifier, error) {
+// ownSecrets are the flags of commands that sign by themselves.
+type ownSecrets struct {
+	signingSecrets `embed:""`
+
+	Secret string `help:"Secret to sign with; otherwise the newest of --signing-secrets-file or --signing-secrets." placeholder:"SECRET"`
+}
+
+// signer holds the secret to sign with; nil when none is given. Its error wraps errUsage.
+func (s *ownSecrets) signer() (*signature.Verifier, error) {
 	config := signature.Config{Secrets: list(s.SigningSecrets), File: s.SigningSecretsFile}
 	if s.Secret != "" {
 		config = signature.Config{Secrets: []string{s.Secret}}
 	} else if s.none() {
-		return nil, fmt.Errorf("%w: no secret: give --secret, --signing-secrets or --signing-secrets-file", errUsage)
+		return nil, nil
 	}
 	v, err := signature.New(config)
 	if err != nil {

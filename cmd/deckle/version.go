@@ -5,6 +5,7 @@ import (
 	"io"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 
 	"deckle/transform"
@@ -20,9 +21,23 @@ func (versionCommand) Run(stdout io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("start libvips: %w", err)
 	}
-	_, err = fmt.Fprintf(stdout, "deckle %s\ngo %s\n%s\nformats written: %s\n",
-		revision(), strings.TrimPrefix(runtime.Version(), "go"), strings.ReplaceAll(vips.Backend(), ", lib", "\nlib"), strings.Join(outputFormats(engine), " "))
+	_, err = fmt.Fprintf(stdout, "deckle %s\ngo %s\n%s\nformats read: %s\nformats written: %s\n",
+		revision(), strings.TrimPrefix(runtime.Version(), "go"), strings.ReplaceAll(vips.Backend(), ", lib", "\nlib"), inputFormats(), strings.Join(outputFormats(engine), " "))
 	return err
+}
+
+// inputFormats lists the formats of sources, and those that --inputs adds.
+func inputFormats() string {
+	optional := transform.OptionalInputs()
+	var usual, more []string
+	for f := transform.JPEG; f <= transform.SVG; f++ {
+		if slices.Contains(optional, f) {
+			more = append(more, f.String())
+		} else {
+			usual = append(usual, f.String())
+		}
+	}
+	return strings.Join(usual, " ") + "; with --inputs: " + strings.Join(more, " ")
 }
 
 // built names the commit where the build has no repository to record it from, as in an image: -ldflags "-X main.built=...".

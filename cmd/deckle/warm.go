@@ -5,38 +5,51 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"os/signal"
 	"runtime"
 	"syscall"
+	"time"
 
 	"deckle/admin"
 	"deckle/proxy"
+	"deckle/signature"
 )
 
 // warmCommand asks an edge for pictures before viewers do.
 type warmCommand struct {
+	ownSecrets `embed:""`
+
 	File string `arg:"" help:"List of paths or URLs, one a line, or an access log (Deckle's own, common, combined); - is the standard input."`
 
-	Edge        string  `default:"http://127.0.0.1:8080" help:"URL of the edge." placeholder:"URL"`
-	Concurrency int     `help:"Requests at one time; 0 is one a core, as a server's renderers are." placeholder:"N"`
-	Rate        float64 `help:"Most requests a second; 0 for no bound." placeholder:"N"`
-	Top         int     `help:"Only so many pictures, those named most often." placeholder:"N"`
-	Ignore      string  `default:"v,_,utm_*,fbclid,gclid" help:"Query options to pass over when URLs are compared, as the server does."`
+	Edge        string        `default:"http://127.0.0.1:8080" help:"URL of the edge." placeholder:"URL"`
+	Concurrency int           `help:"Requests at one time; 0 is one a core, as a server's renderers are." placeholder:"N"`
+	Rate        float64       `help:"Most requests a second; 0 for no bound." placeholder:"N"`
+	Top         int           `help:"Only so many pictures, those named most often." placeholder:"N"`
+	TTL         time.Duration `name:"ttl" default:"1m" help:"How long a signature is good, where there is a secret to sign with." placeholder:"DURATION"`
+	Ignore      string        `default:"v,_,utm_*,fbclid,gclid" help:"Query options to pass over when URLs are compared, as the server does."`
 }
 
 // Run prints how far it is on the error output, and what it did at the end. It fails when a picture could not be had.
 func (w *warmCommand) Run(stdout io.Writer) error {
-	if w.Concurrency < 0 || w.Top < 0 || w.Rate < 0 {
-		return fmt.Errorf("%w: --concurrency, --top and --rate are at least 0", errUsage)
+	if w.Concurrency < 0 || w.Top < 0 || w.Rate < 0 || w.TTL < time.Second {
+		return fmt.Errorf("%w: --concurrency, --top and --rate are at least 0, and --ttl a second", errUsage)
 	}
 	targets, err := w.read()
+	if err != nil {
+		return err
+	}
+	signer, err := w.signer()
 	if err != nil {
 		return err
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
 	warmer := admin.Warmer{Edge: func() string { return w.Edge }, Rules: proxy.Rules{Ignore: list(w.Ignore)}, Concurrency: runtime.GOMAXPROCS(0)}
+	if signer != nil {
+		warmer.Sign = signForWarming(signer, w.TTL)
+	}
 	r, err := warmer.Run(ctx, admin.WarmOrder{
 		Targets: targets, Top: w.Top, Rate: w.Rate, Concurrency: w.Concurrency, Progress: showProgress(os.Stderr),
 	})
@@ -52,6 +65,11 @@ func (w *warmCommand) Run(stdout io.Writer) error {
 		return errors.New("nothing in the list names a picture")
 	}
 	return nil
+}
+
+// signForWarming signs the GET of a path for ttl from when it is called.
+func signForWarming(v *signature.Verifier, ttl time.Duration) func(path string) string {
+	return func(path string) string { return v.Query(http.MethodGet, path, "", time.Now().Add(ttl)) }
 }
 
 func (w *warmCommand) read() (admin.Targets, error) {

@@ -53,6 +53,36 @@ https://img.example.com/missing_40_30.webp
 	}
 }
 
+// TestWarmSigned warms what is seen with a signature only: all that is read, and a picture that is private.
+func TestWarmSigned(t *testing.T) {
+	d := start(t, "--data", t.TempDir(), "--signed", "reads", "--signing-secrets", signSecret, "--signature-max-age", "30s")
+	d.upload("cat", testimage.JPEG(testimage.Quadrants(80, 60), 90), false)
+	const list = "/cat_20_15.webp?X-Expires=1&X-Signature=old\n"
+	if got := request("POST", d.admin+"/warm", strings.NewReader(list)); !strings.Contains(string(got.body), `"rendered":1,"there":0,"failed":0`) {
+		t.Errorf("over HTTP: %d %s", got.status, got.body)
+	}
+	if out, _, code := execute(t, list, "warm", "-", "--edge", d.edge); code != exitFailed || !strings.Contains(out, "401") {
+		t.Errorf("without a secret: exit code %d\n%s", code, out)
+	}
+	// Its signatures are good for a minute, which is further ahead than this server allows.
+	if out, _, code := execute(t, list, "warm", "-", "--edge", d.edge, "--secret", signSecret); code != exitFailed || !strings.Contains(out, "further ahead") {
+		t.Errorf("with signatures that are good for too long: exit code %d\n%s", code, out)
+	}
+	t.Setenv("DECKLE_SIGNING_SECRETS", signSecret)
+	if out, errs, code := execute(t, list+"/cat_40_30.webp\n", "warm", "-", "--edge", d.edge, "--ttl", "20s"); code != exitOK || !strings.Contains(out, "1 rendered, 1 already there, 0 failed") {
+		t.Errorf("with the secret of the environment: exit code %d\n%s%s", code, out, errs)
+	}
+
+	private := start(t, "--data", t.TempDir())
+	private.privateUpload("dog", testimage.PNG(testimage.Quadrants(64, 48)))
+	if got := request("POST", private.admin+"/warm", strings.NewReader("/dog_31_20.webp\n")); !strings.Contains(string(got.body), `"rendered":1,"there":0,"failed":0`) {
+		t.Errorf("a private picture: %d %s", got.status, got.body)
+	}
+	if got := private.get("/dog_31_20.webp"); got.status != 404 {
+		t.Errorf("it is seen without a signature: %d", got.status)
+	}
+}
+
 // TestWarmWaits: a server that has no room says so, and gets its time.
 func TestWarmWaits(t *testing.T) {
 	d := start(t, "--data", t.TempDir(), "--renderers", "1", "--queue", "1", "--client-budget", "off")

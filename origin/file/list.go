@@ -31,10 +31,9 @@ func (s *Store) Walk(ctx context.Context, do func(id string) error) error {
 		case entry.Name() == ownName:
 			name = path.Dir(name)
 		}
-		if origin.CheckID(name) != nil {
-			return nil
+		if origin.CheckID(name) == nil { // others are no sources
+			failed = do(name)
 		}
-		failed = do(name)
 		return failed
 	})
 	if err != nil && failed == nil {

@@ -55,6 +55,9 @@ func (s *Store) askAt(ctx context.Context, method, address string, r origin.Rang
 	if r != (origin.Range{}) {
 		request.Header.Set("Range", rangeHeader(r))
 	}
+	if s.config.Header != nil {
+		s.config.Header(ctx, request.Header)
+	}
 	began := time.Now()
 	a.response, err = s.client.Do(request) //nolint:bodyclose // end closes it
 	a.timer.Stop()

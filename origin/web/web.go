@@ -41,6 +41,8 @@ type Config struct {
 	Timeout time.Duration
 	// MinRate of a body, after 3 s, bytes a second [16 KiB].
 	MinRate int64
+	// Header, if set, adds to the headers of each request; ctx is that of whoever asks.
+	Header func(ctx context.Context, h http.Header)
 	// Now is the clock that versions are made of when an upstream gives no validator [time.Now].
 	Now func() time.Time
 }
