@@ -36,7 +36,6 @@ func TestManyPictures(t *testing.T) {
 	must(t, w.Close())
 	info, err := file.Stat()
 	must(t, err)
-	w = nil
 	before = heap()
 	a, err := Open(file, info.Size(), DefaultLimits(1<<20))
 	must(t, err)

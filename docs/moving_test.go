@@ -31,7 +31,8 @@ func TestMoving(t *testing.T) {
 			continue
 		}
 		for _, match := range code.FindAllStringSubmatch(cells[2], -1) {
-			path, query := "/cat.jpg_300_200.webp", ""
+			var query string
+			path := "/cat.jpg_300_200.webp"
 			switch said := match[1]; {
 			case option.MatchString(said):
 				query = strings.TrimLeft(said, ".?")

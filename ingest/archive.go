@@ -93,7 +93,10 @@ func (s *Service) Import(ctx context.Context, r Restoration) (Restored, string, 
 	if err == nil && t.exact() && t.made.ID != "" {
 		_, err = s.reveal(ctx, t.made, &r.Record.Private)
 	}
-	return t.done, t.id, err
+	if err != nil {
+		return "", t.id, err
+	}
+	return t.done, t.id, nil
 }
 
 func checkRestored(r catalog.Record) error {
@@ -351,8 +354,9 @@ func (t *restoring) intent(ctx context.Context) (in intent, err error) {
 		in.Kind, in.Event, in.Exact, t.done = intentNew, event.Uploaded, t.exact(), RestoredNew
 		err = t.checkFree(ctx, t.id)
 		if errors.Is(err, ErrExists) {
-			// Bytes without a record, which place takes over if they are the same. They are not taken back.
-			in.Kind, in.Replace, err = intentPut, t.Existing == ReplaceExisting, nil
+			// Bytes without a record, which place takes over if they are the same. They are not taken back. Nobody in particular owns
+			// them, so that users do not replace them.
+			in.Kind, in.Replace, err = intentPut, t.Existing == ReplaceExisting && !t.Confined, nil
 		}
 		return in, err
 	}

@@ -87,6 +87,15 @@ func TestImport(t *testing.T) {
 	confined.Record.Owner, confined.Confined = "bob", true
 	do(confined, "", ErrNotFound)
 
+	// Bytes without a record are nobody's: they are taken over when they are the same, and a user replaces no others.
+	if err := b.catalogForgets("cat"); err != nil {
+		t.Fatal(err)
+	}
+	confined.Record.Owner = "ann"
+	do(confined, "", ErrExists)
+	do(restored(next, second, KeepExisting), RestoredNew, nil)
+	check(next, second)
+
 	// One that has lost its bytes gets them back, whatever else is said.
 	if err := b.store.Delete(t.Context(), "cat"); err != nil {
 		t.Fatal(err)
@@ -96,6 +105,14 @@ func TestImport(t *testing.T) {
 	if a, err := b.catalog.Account(t.Context(), "ann"); err != nil || a.Pictures != 1 || a.Bytes != int64(len(second)) {
 		t.Errorf("ann's account: %+v %v", a, err)
 	}
+}
+
+// catalogForgets removes a record, and leaves the bytes.
+func (b *bench) catalogForgets(id string) error {
+	return b.changing(b.t.Context(), id, intent{}, nil, func(ctx context.Context, change *catalog.Change) error {
+		_, err := b.catalog.Settle(ctx, b.clock.Now(), catalog.Step{Change: change, Remove: true})
+		return err
+	})
 }
 
 // TestImportFiles: a file name is one picture's of an owner.

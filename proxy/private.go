@@ -54,9 +54,8 @@ func (p *Proxy) accept(ctx *fasthttp.RequestCtx, a *Access, path, query string) 
 // endPrivate sees to it that nobody but the viewer keeps an answer about a private source.
 func (p *Proxy) endPrivate(ctx *fasthttp.RequestCtx, a *Access) {
 	h := &ctx.Response.Header
-	for _, name := range []string{"Surrogate-Key", "Cache-Tag", string(headerCDNControl)} {
-		h.Del(name)
-	}
+	h.Del("Surrogate-Key")
+	h.Del("Cache-Tag")
 	if has(h, headerCDNControl) {
 		h.SetCanonical(headerCDNControl, []byte(noStore))
 	}

@@ -122,23 +122,28 @@ func (p *Proxy) endWithSignature(ctx *fasthttp.RequestCtx, a *Access) {
 	if control := h.PeekBytes(headerCacheControl); len(control) > 0 && !bytes.Contains(control, []byte(noStore)) {
 		h.SetCanonical(headerCacheControl, boundControl(a.scratch[:0], control, left))
 	}
-	if len(p.told.cdn) > 0 && has(h, headerCDNControl) {
-		h.SetCanonical(headerCDNControl, boundControl(a.scratch[:0], p.told.cdn, left))
+	if len(p.told.cdn) > 0 {
+		if control := find(h, headerCDNControl); control != nil {
+			h.SetCanonical(headerCDNControl, boundControl(a.scratch[:0], control, left))
+		}
 	}
 	if location := h.Peek(fasthttp.HeaderLocation); len(location) > 0 && location[0] == '/' {
 		h.Set(fasthttp.HeaderLocation, p.signLocation(a, string(location)))
 	}
 }
 
-// has tells whether a header was set by its canonical name, which fasthttp does not find where it would write it another way.
-func has(h *fasthttp.ResponseHeader, name []byte) bool {
-	for set := range h.All() {
+// find returns the value of a header that was set by its canonical name, which fasthttp neither finds nor deletes where it would
+// write it another way; nil when it was not set.
+func find(h *fasthttp.ResponseHeader, name []byte) []byte {
+	for set, value := range h.All() {
 		if bytes.Equal(set, name) {
-			return true
+			return value
 		}
 	}
-	return false
+	return nil
 }
+
+func has(h *fasthttp.ResponseHeader, name []byte) bool { return find(h, name) != nil }
 
 // boundControl appends a Cache-Control whose ages are at most left, and without what lets a cache go on after them.
 func boundControl(b, control []byte, left time.Duration) []byte {

@@ -219,7 +219,9 @@ func markStale(ctx *fasthttp.RequestCtx, a *Access) {
 	}
 	a.From = fromStale
 	h := &ctx.Response.Header
-	h.Del("CDN-Cache-Control")
+	if has(h, headerCDNControl) {
+		h.SetCanonical(headerCDNControl, []byte(staleMaxAge))
+	}
 	h.Set(fasthttp.HeaderCacheControl, staleMaxAge)
 	h.Set("Cache-Status", "Deckle; hit; ttl=0; detail="+fromStale)
 }

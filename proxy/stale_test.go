@@ -178,3 +178,21 @@ func (s stuck) Set(ctx context.Context, _ cache.Key, _ *cache.Entry) error {
 }
 
 func (s stuck) Purge(context.Context, string) error { return nil }
+
+// TestStaleForCDNs: what CDNs obey instead of Cache-Control lets them keep a stale answer no longer than others may, signed or not.
+func TestStaleForCDNs(t *testing.T) {
+	e, now := newSignedEdge(t, Signed{})
+	e.keep("cat", cat())
+	e.proxy.CDN = "max-age=86400"
+	e.proxy.told = e.proxy.tell()
+	e.do("GET", "/cat_30_20.webp").want(t, 200, "CDN-Cache-Control", "max-age=86400")
+	e.proxy.Versions = down{e.proxy.Versions}
+	e.do("GET", "/cat_30_20.webp").want(t, 200, "Cache-Status", "detail=stale", "Cache-Control", staleMaxAge, "CDN-Cache-Control", staleMaxAge)
+	e.proxy.Signed.Reads = true
+	target := sign("GET", "/cat_30_20.webp", "", now, time.Minute)
+	got := e.do("GET", target)
+	got.want(t, 200, "Cache-Status", "detail=stale", "Cache-Control", staleMaxAge+", must-revalidate")
+	if told := got.Header.Values("CDN-Cache-Control"); len(told) != 1 || told[0] != staleMaxAge+", must-revalidate" {
+		t.Errorf("CDN-Cache-Control: %q", told)
+	}
+}

@@ -278,10 +278,10 @@ func TestExportReportsWhatIsGone(t *testing.T) {
 func TestImportGoesOn(t *testing.T) {
 	_, long := archivePictures(t)
 	from := caller{daemon: start(t, "--data", t.TempDir())}
-	from.fill(120)
+	from.fill(60)
 	want := from.library()
 	file := filepath.Join(t.TempDir(), "a.zip")
-	from.mustRun("121 pictures exported", "export", file)
+	from.mustRun("61 pictures exported", "export", file)
 	from.kill()
 	to := caller{daemon: start(t, "--data", t.TempDir())}
 	importing := deckle(nil, "import", "--admin", to.admin, file)

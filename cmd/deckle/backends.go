@@ -2,9 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/url"
+	"os"
+	"path/filepath"
 
 	"deckle/cache"
 	"deckle/cache/disk"
@@ -55,6 +59,9 @@ func openOrigins(ctx context.Context, c *configuration, ends *closers) (*origin.
 func openOrigin(ctx context.Context, at *url.URL, c *configuration) (origin.Reader, error) {
 	switch at.Scheme {
 	case "file":
+		if err := c.findOriginals(at.Path); err != nil {
+			return nil, err
+		}
 		return file.New(at.Path)
 	case "s3":
 		return originS3.New(ctx, at.String())
@@ -63,6 +70,24 @@ func openOrigin(ctx context.Context, at *url.URL, c *configuration) (origin.Read
 			Guard: origin.Guard{Allow: c.allowUpstream}, MaxBytes: c.limits.SourceBytes, Header: c.telemetry.header(),
 		})
 	}
+}
+
+// findOriginals refuses a directory of originals that is not there, unless it is one of the data directory, which is made: an empty
+// one in the place of a disk that was not mounted would have every picture answered as gone.
+func (c *configuration) findOriginals(dir string) error {
+	within, err := filepath.Rel(c.data, dir)
+	if err == nil && filepath.IsLocal(within) {
+		return nil
+	}
+	switch info, err := os.Stat(dir); {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%w: there is no such directory: mount it, or make it if it is to begin empty", errUsage)
+	case err != nil:
+		return err
+	case !info.IsDir():
+		return fmt.Errorf("%w: it is no directory", errUsage)
+	}
+	return nil
 }
 
 // openTiers opens the cache tiers that are configured, fastest first.

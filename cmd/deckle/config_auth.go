@@ -133,8 +133,8 @@ func (s *authSettings) service(r *reader, mapping auth.Mapping) *introspect.Conf
 // secureURL wants https, but on loopback: keys and tokens on the way could be changed and read.
 func secureURL(r *reader, name, value string) {
 	u, err := url.Parse(value)
-	fits := err == nil && u.Host != "" && u.Fragment == ""
-	if !fits || u.Scheme != "https" && !(u.Scheme == "http" && isLoopback(u.Hostname())) {
+	safe := err == nil && (u.Scheme == "https" || u.Scheme == "http" && isLoopback(u.Hostname()))
+	if !safe || u.Host == "" || u.Fragment != "" {
 		r.fault(name, redacted(value), "a URL that begins with https://, or http:// on loopback")
 	}
 }

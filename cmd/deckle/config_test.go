@@ -61,6 +61,7 @@ func TestConfigFaults(t *testing.T) {
 		{"admin without keys", []string{"--admin-listen", "0.0.0.0:8081"}, []string{"loopback", "--api-keys"}},
 		{"address", []string{"--listen", "8080"}, []string{"host:port"}},
 		{"origin", []string{"--origin", "gopher://x"}, []string{"file:// or s3://"}},
+		{"upload slots", []string{"--upload-slots", "0"}, []string{"1 to 1024"}},
 		{"stale below fresh", []string{"--version-fresh", "9s", "--version-stale", "1s"}, []string{"--version-stale"}},
 		{"network", []string{"--allow-upstream", "10.0.0.0"}, []string{"10.1.0.0/16"}},
 		{"inputs", []string{"--inputs", "svg,pdf"}, []string{"--inputs", "svg"}},

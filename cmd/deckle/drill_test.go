@@ -18,7 +18,7 @@ import (
 func TestDrill(t *testing.T) {
 	data, backup := filepath.Join(t.TempDir(), "data"), t.TempDir()
 	c := caller{daemon: start(t, "--data", data)}
-	c.fill(60)
+	c.fill(30)
 	want := c.library()
 	// Records first: what comes meanwhile has its bytes in the backup and is indexed; a record without bytes could not be helped.
 	vacuumInto(t, filepath.Join(data, "deckle.db"), filepath.Join(backup, "deckle.db"))
@@ -37,7 +37,7 @@ func TestDrill(t *testing.T) {
 	}
 	copyTree(t, backup, data)
 	c.launch()
-	c.mustRun("62 sources: 1 records made, 0 failed; 0 records without bytes", "index")
+	c.mustRun("32 sources: 1 records made, 0 failed; 0 records without bytes", "index")
 	got := c.library()
 	for _, name := range []string{"created", "updated", "time"} { // of the one that was indexed they are those of its file
 		delete(got["meanwhile"], name)
@@ -60,7 +60,7 @@ func TestDrillFleet(t *testing.T) {
 	s3.SetCredentials(t)
 	bucket, database := s3.Bucket(t), postgres.Database(t)
 	c := caller{daemon: start(t, "--data", t.TempDir(), "--origin", s3.URL(bucket), "--database", database)}
-	c.fill(60)
+	c.fill(30)
 	want := c.library()
 	dump := filepath.Join(t.TempDir(), "deckle.dump")
 	program(t, "pg_dump", "--format=custom", "--no-owner", "--file="+dump, database)
@@ -74,7 +74,7 @@ func TestDrillFleet(t *testing.T) {
 	restored := postgres.Database(t)
 	program(t, "pg_restore", "--no-owner", "--exit-on-error", "--dbname="+restored, dump)
 	c = caller{daemon: start(t, "--data", t.TempDir(), "--origin", s3.URL(other), "--database", restored)}
-	c.mustRun("61 sources: 0 records made, 0 failed; 0 records without bytes", "index")
+	c.mustRun("31 sources: 0 records made, 0 failed; 0 records without bytes", "index")
 	if diff := cmp.Diff(want, c.library()); diff != "" {
 		t.Errorf("records (-before +after):\n%.3000s", diff)
 	}

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"deckle/internal/testimage"
 )
 
 // explain asks with the command, and reads what it printed.
@@ -52,7 +54,7 @@ func TestExplainHere(t *testing.T) {
 // TestExplainThere: a running Deckle tells of its tiers, and looking changes nothing.
 func TestExplainThere(t *testing.T) {
 	d := start(t, "--data", t.TempDir(), "--signed", "private", "--private", "secret", "--signing-secrets", strings.Repeat("s", 32))
-	d.upload("cat", photo(), false)
+	d.upload("cat", testimage.JPEG(testimage.Demo(400, 300), 85), false)
 	const url = "/cat_30_20.webp?quality=70"
 	before := explain(t, exitOK, url, "--admin", d.admin)
 	if before.Status != 200 || len(before.Tiers) != 2 || before.Tiers[0].Held || before.Tiers[1].Held || before.Key.Variant != "_30_20.webp?quality=70" {

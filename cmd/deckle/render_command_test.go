@@ -164,13 +164,13 @@ func TestReadOutputs(t *testing.T) {
 
 // TestRenderInterrupted: whoever stops it finds whole files only, and the same command goes on.
 func TestRenderInterrupted(t *testing.T) {
-	source := testimage.JPEG(testimage.Demo(1500, 1000), 90)
+	source := testimage.JPEG(testimage.Demo(1200, 800), 90)
 	files := map[string][]byte{}
-	for i := range 40 {
+	for i := range 24 {
 		files[string(rune('a'+i%26))+strings.Repeat("x", i/26)+".jpg"] = source
 	}
 	dir, to := folderOf(t, files), t.TempDir()
-	args := []string{"render", dir, "--to", to, "--outputs", "_1400_0.webp", "--concurrency", "1"}
+	args := []string{"render", dir, "--to", to, "--outputs", "_1100_0.webp", "--concurrency", "1"}
 	run := deckle(nil, args...)
 	var said bytes.Buffer
 	run.Stdout, run.Stderr = &said, &said
@@ -189,7 +189,7 @@ func TestRenderInterrupted(t *testing.T) {
 	}
 	made := filesIn(t, to)
 	for name, body := range made {
-		if format, width, _ := (reply{body: body}).size(t); format != "webp" || width != 1400 || len(body) < 1000 {
+		if format, width, _ := (reply{body: body}).size(t); format != "webp" || width != 1100 || len(body) < 1000 {
 			t.Errorf("%s: %s %d", name, format, width)
 		}
 	}
