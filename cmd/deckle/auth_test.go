@@ -188,6 +188,7 @@ func TestAccess(t *testing.T) {
 	own := map[string]bool{
 		"GET /images": true, "GET /images/public": true, "GET /images/fields": true, "GET /images/fields/{path}": true, "PATCH /images": true, "DELETE /images": true,
 		"POST /images": true, "POST /images/uploads": true, "POST /images/confirm": true, "DELETE /users/me": true,
+		"GET /export": true, "POST /import": true,
 	}
 	wrong := issuer.wrong()
 	wrong["nothing"] = ""

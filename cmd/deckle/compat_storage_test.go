@@ -98,7 +98,6 @@ func TestImageStorage(t *testing.T) {
 		{name: "delete one", method: "DELETE", target: "/images/" + b, status: 200, media: asStorage, want: `{"_id":"` + b + `"}`},
 		{name: "delete it again", method: "DELETE", target: "/images/" + b, status: 404, media: asText, want: "Image " + b + " not found"},
 		{name: "no picture is sent", method: "POST", target: "/images", body: "x", status: 400, media: asText, want: "File not provided"},
-		{name: "archives", method: "GET", target: "/export", status: 404, media: asText},
 		{name: "a method that there is not", method: "PUT", target: "/images", status: 405, media: asText},
 	} {
 		if x.want == "" && x.says == "" {

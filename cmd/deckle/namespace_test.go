@@ -208,7 +208,7 @@ func TestCompatSettings(t *testing.T) {
 		args []string
 		says string
 	}{
-		{[]string{"--compat", "flickr"}, "image-server or c2c"},
+		{[]string{"--compat", "flickr"}, "image-server, c2c or image-storage"},
 		{[]string{"--namespaces", "Photos"}, "no namespace"},
 		{[]string{"--open-uploads"}, "--namespaces or --compat"},
 		{[]string{"--namespaces", "a", "--upload-keys", "short"}, "16 bytes"},

@@ -307,7 +307,7 @@ func TestPurgeUsage(t *testing.T) {
 		}
 	}
 	d := start(t, "--data", t.TempDir(), "--api-keys", "secret")
-	if _, errs, code := execute(t, "", "purge", "--all", "--admin", d.admin); code != exitFailed || !strings.Contains(errs, "API key") {
+	if _, errs, code := execute(t, "", "purge", "--all", "--admin", d.admin); code != exitFailed || !strings.Contains(errs, "A key or a token is needed") {
 		t.Errorf("without a key: %d %s", code, errs)
 	}
 	if _, errs, code := execute(t, "", "purge", "--source", "../cat", "--admin", d.admin, "--api-key", "secret"); code != exitFailed || !strings.Contains(errs, "source") {

@@ -6,13 +6,21 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"slices"
 	"testing"
 
 	"deckle/origin"
 )
 
-// RunStore tries the laws of reading and writing on the stores that open returns, each empty. Stores end by t.Cleanup.
-func RunStore(t *testing.T, open func(t *testing.T) origin.Store) {
+// Weakness is what a server is known to do against the laws.
+type Weakness int
+
+// LateInfo is that of a server which, while a source is replaced, may give its bytes with the Info of the one before or after.
+const LateInfo Weakness = iota
+
+// RunStore tries the laws of reading and writing on the stores that open returns, each empty, but for what their server is known
+// to do. Stores end by t.Cleanup.
+func RunStore(t *testing.T, open func(t *testing.T) origin.Store, known ...Weakness) {
 	t.Run("reader", func(t *testing.T) {
 		RunReader(t, func(t *testing.T, sources map[string][]byte) origin.Reader {
 			s := open(t)
@@ -34,7 +42,7 @@ func RunStore(t *testing.T, open func(t *testing.T) origin.Store) {
 		{"hostile", hostileWriteLaw},
 		{"cancelled", cancelledWriteLaw},
 		{"one winner", oneWinnerLaw},
-		{"old or new", oldOrNewLaw},
+		{"old or new", func(t *testing.T, s origin.Store) { oldOrNewLaw(t, s, slices.Contains(known, LateInfo)) }},
 		{"private", privateLaw},
 		{"private race", privateRaceLaw},
 	}
