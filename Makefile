@@ -29,8 +29,8 @@ $(DECKLE): $(SOURCES) Makefile | toolchain
 	@echo "build: $@ (the first time takes a minute or two: the libvips binding is compiled)"
 	@$(GO) build -o $@ ./cmd/deckle
 
+# The two packages that take longest begin first, so that no core waits for them at the end.
 test: testtools lint format ## install what tests need, lint, check the formatting, and run every test on real servers
-	# The two that take longest begin first, so that no core waits for them at the end.
 	$(GO) test -race -timeout 25m ./cmd/deckle ./transform/vips ./...
 
 lint: toolchain $(TOOLS)/golangci-lint ## run the linters
