@@ -56,7 +56,7 @@ func TestImportPlain(t *testing.T) {
 	if got := c.importing(200, query, archive); got.Imported != 2 || got.PassedOver != 1 || got.Failed != 0 {
 		t.Errorf("%+v", got)
 	}
-	first := c.library()
+	first := c.everything()
 	for _, r := range first {
 		if fmt.Sprint(r["data"]) != "map[from:zip]" || r["owner"] != "ann" {
 			t.Errorf("%v", r)
@@ -75,7 +75,7 @@ func TestImportPlain(t *testing.T) {
 	if got := c.importing(200, query+"&existing=replace", other); got.Replaced != 1 {
 		t.Errorf("replaced: %+v", got)
 	}
-	c.wantFiles(c.library())
+	c.wantFiles(c.everything())
 	body, contentType := formWith(t, "archive", zipped(t, map[string][]byte{"c.png": smallPicture(9)}), "data", `{"from":"form"}`)
 	if got := c.ask("POST", "/import", body, "Content-Type", contentType); got.status != 200 || into[imported](t, got).Imported != 1 {
 		t.Errorf("a form: %d %s", got.status, got.body)
@@ -129,7 +129,7 @@ func TestImportRefusals(t *testing.T) {
 	if got.Failed != 6 || got.Imported != 0 {
 		t.Errorf("%+v", got)
 	}
-	if all := c.library(); len(all) > 0 {
+	if all := c.everything(); len(all) > 0 {
 		t.Errorf("there are %v", all)
 	}
 	c.want("GET", "/export?limit=5", "", 400, "limit")

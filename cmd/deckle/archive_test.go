@@ -64,8 +64,8 @@ func (d *daemon) mustRun(says, command string, args ...string) string {
 	return said
 }
 
-// library is all records, by id, without what is the store's and the listener's own.
-func (c caller) library() map[string]map[string]any {
+// everything is all records, by id, without what is the store's and the listener's own.
+func (c caller) everything() map[string]map[string]any {
 	c.t.Helper()
 	all := map[string]map[string]any{}
 	for after := ""; ; {
@@ -151,7 +151,7 @@ func TestArchive(t *testing.T) {
 		t.Run(library.name, func(t *testing.T) {
 			from := caller{daemon: start(t, append(library.flags(t), "--data", t.TempDir())...)}
 			from.fill(n)
-			want := from.library()
+			want := from.everything()
 			if len(want) != n+1 {
 				t.Fatalf("%d records", len(want))
 			}
@@ -163,11 +163,11 @@ func TestArchive(t *testing.T) {
 
 			to := caller{daemon: start(t, append(library.flags(t), "--data", t.TempDir())...)}
 			to.mustRun(fmt.Sprintf("would be: %d imported, 0 replaced, 0 there already, 0 kept, 0 passed over, 0 failed", n+1), "import", "--dry-run", file)
-			if got := to.library(); len(got) > 0 {
+			if got := to.everything(); len(got) > 0 {
 				t.Fatalf("a dry run made %d records", len(got))
 			}
 			figures.measure("import", to.daemon, func() { to.mustRun(fmt.Sprintf("%d imported, 0 replaced, 0 there", n+1), "import", file) })
-			got := to.library()
+			got := to.everything()
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Fatalf("records (-before +after):\n%.3000s", diff)
 			}
@@ -195,22 +195,22 @@ func TestImportExisting(t *testing.T) {
 	c := caller{daemon: start(t, "--data", t.TempDir())}
 	first := c.put(201, smallPicture(1), "file", "a.png", "name", "First", "tags", "x", "data", `{"v":1}`)
 	second := c.put(201, smallPicture(2), "file", "b.png", "data", `{"v":1}`)
-	want := c.library()
+	want := c.everything()
 	file := filepath.Join(t.TempDir(), "a.zip")
 	c.mustRun("2 pictures exported", "export", file)
 	c.put(200, smallPicture(3), "file", "a.png", "name", "Other", "private", "true", "data", `{"v":2}`)
 	c.want("PATCH", "/images/"+second.ID, `{"name":"Named","tags":["y"]}`, 200)
-	changed := c.library()
+	changed := c.everything()
 	said, code := c.tool("import", "--existing", "fail", file)
 	if code != exitFailed || !strings.Contains(said, "0 imported, 0 replaced, 1 there already, 0 kept, 0 passed over, 1 failed") || !strings.Contains(said, first.ID) {
 		t.Errorf("fail: %d %s", code, said)
 	}
 	c.mustRun("1 there already, 1 kept", "import", file)
-	if diff := cmp.Diff(changed, c.library()); diff != "" {
+	if diff := cmp.Diff(changed, c.everything()); diff != "" {
 		t.Errorf("skipped: %s", diff)
 	}
 	c.mustRun("2 replaced", "import", "--existing", "replace", file)
-	if diff := cmp.Diff(want, c.library()); diff != "" {
+	if diff := cmp.Diff(want, c.everything()); diff != "" {
 		t.Errorf("replaced (-before +after):\n%s", diff)
 	}
 	c.wantFiles(want)
@@ -279,7 +279,7 @@ func TestImportGoesOn(t *testing.T) {
 	_, long := archivePictures(t)
 	from := caller{daemon: start(t, "--data", t.TempDir())}
 	from.fill(60)
-	want := from.library()
+	want := from.everything()
 	file := filepath.Join(t.TempDir(), "a.zip")
 	from.mustRun("61 pictures exported", "export", file)
 	from.kill()
@@ -300,7 +300,7 @@ func TestImportGoesOn(t *testing.T) {
 		t.Error("the import was not broken off")
 	}
 	to.mustRun("0 replaced", "import", file)
-	if diff := cmp.Diff(want, to.library()); diff != "" {
+	if diff := cmp.Diff(want, to.everything()); diff != "" {
 		t.Errorf("records (-before +after):\n%.3000s", diff)
 	}
 	to.wantFiles(want)
@@ -320,16 +320,16 @@ func TestIndex(t *testing.T) {
 			first.upload("shop/cat", smallPicture(1), false)
 			first.upload("shop/dog", smallPicture(2), false)
 			first.ask("POST", "/images?id=hidden&private=true", smallPicture(3))
-			want := first.library()
+			want := first.everything()
 			first.stop()
 			// The records are lost, the pictures are there.
 			c := caller{daemon: start(t, append(flags, "--data", t.TempDir())...)}
 			c.mustRun("3 sources: 3 records would be made, 0 failed; 0 records without bytes", "index", "--dry-run")
-			if got := c.library(); len(got) > 0 {
+			if got := c.everything(); len(got) > 0 {
 				t.Errorf("a dry run made %d records", len(got))
 			}
 			c.mustRun("3 sources: 3 records made", "index")
-			got := c.library()
+			got := c.everything()
 			for _, records := range []map[string]map[string]any{want, got} {
 				for _, r := range records {
 					delete(r, "created")

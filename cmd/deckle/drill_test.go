@@ -19,13 +19,13 @@ func TestDrill(t *testing.T) {
 	data, backup := filepath.Join(t.TempDir(), "data"), t.TempDir()
 	c := caller{daemon: start(t, "--data", data)}
 	c.fill(30)
-	want := c.library()
+	want := c.everything()
 	// Records first: what comes meanwhile has its bytes in the backup and is indexed; a record without bytes could not be helped.
 	vacuumInto(t, filepath.Join(data, "deckle.db"), filepath.Join(backup, "deckle.db"))
 	c.upload("meanwhile", smallPicture(1<<21), false)
 	copyTree(t, filepath.Join(data, "originals"), filepath.Join(backup, "originals"))
 	copyTree(t, filepath.Join(data, "secret"), filepath.Join(backup, "secret"))
-	for id, r := range c.library() {
+	for id, r := range c.everything() {
 		want[id] = r
 	}
 	c.kill()
@@ -38,7 +38,7 @@ func TestDrill(t *testing.T) {
 	copyTree(t, backup, data)
 	c.launch()
 	c.mustRun("32 sources: 1 records made, 0 failed; 0 records without bytes", "index")
-	got := c.library()
+	got := c.everything()
 	for _, name := range []string{"created", "updated", "time"} { // of the one that was indexed they are those of its file
 		delete(got["meanwhile"], name)
 		delete(want["meanwhile"], name)
@@ -61,7 +61,7 @@ func TestDrillFleet(t *testing.T) {
 	bucket, database := s3.Bucket(t), postgres.Database(t)
 	c := caller{daemon: start(t, "--data", t.TempDir(), "--origin", s3.URL(bucket), "--database", database)}
 	c.fill(30)
-	want := c.library()
+	want := c.everything()
 	dump := filepath.Join(t.TempDir(), "deckle.dump")
 	program(t, "pg_dump", "--format=custom", "--no-owner", "--file="+dump, database)
 	other := s3.Bucket(t)
@@ -75,7 +75,7 @@ func TestDrillFleet(t *testing.T) {
 	program(t, "pg_restore", "--no-owner", "--exit-on-error", "--dbname="+restored, dump)
 	c = caller{daemon: start(t, "--data", t.TempDir(), "--origin", s3.URL(other), "--database", restored)}
 	c.mustRun("31 sources: 0 records made, 0 failed; 0 records without bytes", "index")
-	if diff := cmp.Diff(want, c.library()); diff != "" {
+	if diff := cmp.Diff(want, c.everything()); diff != "" {
 		t.Errorf("records (-before +after):\n%.3000s", diff)
 	}
 	c.wantFiles(want)

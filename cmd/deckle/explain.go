@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -97,12 +98,12 @@ func (c *explainCommand) Run(stdout io.Writer) error {
 
 // ask has a server explain.
 func (c *explainCommand) ask() (x explained, err error) {
-	request, err := http.NewRequest(http.MethodGet, c.Admin+"/explain?"+url.Values{"url": {c.URL}, "accept": {c.Accept}}.Encode(), nil)
+	operator := operatorFlags{Admin: c.Admin, APIKey: c.APIKey}
+	request, err := operator.request(context.Background(), http.MethodGet, "/explain?"+url.Values{"url": {c.URL}, "accept": {c.Accept}}.Encode(), nil)
 	if err != nil {
-		return x, fmt.Errorf("%w: --admin: %w", errUsage, err)
+		return x, err
 	}
 	var answer json.RawMessage
-	operator := operatorFlags{Admin: c.Admin, APIKey: c.APIKey}
 	if err := operator.callWithin(time.Minute, request, &answer); err != nil {
 		return x, err
 	}

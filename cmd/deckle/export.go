@@ -90,9 +90,9 @@ func (e *exportCommand) toFile(ctx context.Context, query url.Values) (n exporte
 }
 
 func (e *exportCommand) fetch(ctx context.Context, query url.Values, to io.Writer) (n exportedNumbers, err error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, e.Admin+"/export?"+query.Encode(), nil)
+	request, err := e.request(ctx, http.MethodGet, "/export?"+query.Encode(), nil)
 	if err != nil {
-		return n, fmt.Errorf("%w: --admin: %w", errUsage, err)
+		return n, err
 	}
 	response, err := e.send(request)
 	if err != nil {

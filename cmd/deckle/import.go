@@ -64,9 +64,9 @@ func (i *importCommand) Run(stdout io.Writer) error {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, i.Admin+"/import?"+query.Encode(), body)
+	request, err := i.request(ctx, http.MethodPost, "/import?"+query.Encode(), body)
 	if err != nil {
-		return fmt.Errorf("%w: --admin: %w", errUsage, err)
+		return err
 	}
 	request.ContentLength = size
 	request.Header.Set("Content-Type", "application/zip")

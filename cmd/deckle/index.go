@@ -31,9 +31,9 @@ type indexed struct {
 func (i *indexCommand) Run(stdout io.Writer) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, fmt.Sprintf("%s/index?dry_run=%t", i.Admin, i.DryRun), nil)
+	request, err := i.request(ctx, http.MethodPost, fmt.Sprintf("/index?dry_run=%t", i.DryRun), nil)
 	if err != nil {
-		return fmt.Errorf("%w: --admin: %w", errUsage, err)
+		return err
 	}
 	tell := lineTeller(os.Stderr)
 	report, err := follow(&i.operatorFlags, request, func(r indexed) {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -34,9 +35,9 @@ func (f *operatorFlags) keys(method, path string, asked, into any) error {
 	if err != nil {
 		return err
 	}
-	request, err := http.NewRequest(method, f.Admin+path, bytes.NewReader(body))
+	request, err := f.request(context.Background(), method, path, bytes.NewReader(body))
 	if err != nil {
-		return fmt.Errorf("%w: --admin: %w", errUsage, err)
+		return err
 	}
 	var answer json.RawMessage
 	if err := f.call(request, &answer); err != nil && !errors.Is(err, io.EOF) { // 204 has no body

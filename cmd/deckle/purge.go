@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -44,9 +45,9 @@ func (p *purgeCommand) Run(stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	request, err := http.NewRequest(http.MethodPost, p.Admin+"/purge", bytes.NewReader(body))
+	request, err := p.request(context.Background(), http.MethodPost, "/purge", bytes.NewReader(body))
 	if err != nil {
-		return fmt.Errorf("%w: --admin: %w", errUsage, err)
+		return err
 	}
 	var answer purgeAnswer
 	if err := p.callWithin(purgeTimeout, request, &answer); err != nil {

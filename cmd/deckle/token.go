@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,6 +15,15 @@ import (
 type operatorFlags struct {
 	Admin  string `default:"http://127.0.0.1:8081" help:"URL of the operator's listener." placeholder:"URL"`
 	APIKey string `name:"api-key" help:"Key for it." placeholder:"KEY"`
+}
+
+// request returns one to the operator's listener; path begins with a slash, and may have a query.
+func (f *operatorFlags) request(ctx context.Context, method, path string, body io.Reader) (*http.Request, error) {
+	request, err := http.NewRequestWithContext(ctx, method, f.Admin+path, body)
+	if err != nil {
+		return nil, fmt.Errorf("%w: --admin: %w", errUsage, err)
+	}
+	return request, nil
 }
 
 // tokenCommand asks for an upload token and prints it.
@@ -30,9 +40,9 @@ func (t *tokenCommand) Run(stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	request, err := http.NewRequest(http.MethodPost, t.Admin+"/token", bytes.NewReader(body))
+	request, err := t.request(context.Background(), http.MethodPost, "/token", bytes.NewReader(body))
 	if err != nil {
-		return fmt.Errorf("%w: --admin: %w", errUsage, err)
+		return err
 	}
 	var answer struct{ Token, Error string }
 	if err := t.call(request, &answer); err != nil {
