@@ -175,6 +175,9 @@ func (m *Messages) resume(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if _, err := m.nodes(ctx, m.node); err != nil { // who asks from now on waits for this node, which reads from there on
+		return err
+	}
 	m.position = "0-0"
 	if len(newest) == 1 {
 		m.position = newest[0].ID
