@@ -244,6 +244,37 @@ func hold(ctx context.Context, tx *sql.Tx, change *Change, r Record) error {
 	return orElse(result, err, ErrChanging)
 }
 
+// mayWait tells whether an upload may wait to be published: the account must have room for it beside all others of the owner that
+// wait. ErrQuota, ErrAccount. What waits is not counted as had; the account's row is locked meanwhile, so that of two uploads at once the
+// later one sees the other.
+func mayWait(ctx context.Context, tx *sql.Tx, r Record) error {
+	if r.Owner == "" {
+		return nil
+	}
+	pictures, bytes := int64(1), r.Bytes
+	former, err := accounted(ctx, tx, r.ID)
+	if err != nil {
+		return err
+	}
+	if former != nil && former.Owner == r.Owner {
+		pictures, bytes = 0, max(0, r.Bytes-former.Bytes)
+	}
+	if err := charge(ctx, tx, r.Owner, pictures, bytes); err != nil {
+		return err
+	}
+	var others, more int64
+	err = tx.QueryRowContext(ctx, `SELECT COUNT(*) - COUNT(r.id), COALESCE(SUM(CASE WHEN r.id IS NULL THEN a.bytes WHEN a.bytes > r.bytes THEN a.bytes - r.bytes ELSE 0 END), 0)
+		FROM asides a LEFT JOIN records r ON r.id = a.id AND r.owner = a.owner
+		WHERE a.owner = $1 AND a.area = $2 AND a.expires > 0 AND a.id <> $3`, r.Owner, Incoming, r.ID).Scan(&others, &more)
+	if err != nil {
+		return err
+	}
+	if err := charge(ctx, tx, r.Owner, others, more); err != nil {
+		return fmt.Errorf("%w; %d uploads wait to be published", err, others)
+	}
+	return count(ctx, tx, r.Owner, -pictures-others, -bytes-more)
+}
+
 // letGo gives back what a change holds.
 func letGo(ctx context.Context, tx *sql.Tx, change *Change) error {
 	return takeBack(ctx, tx, `SELECT held_by, held_pictures, held_bytes FROM changes WHERE id = $1 AND owner = $2`, change)

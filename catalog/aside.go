@@ -36,20 +36,25 @@ type asideData struct {
 const asideColumns = `area, id, object, record, expires`
 
 func keep(ctx context.Context, tx *sql.Tx, a Aside, replace bool) error {
+	if a.Area == Incoming && !a.Expires.IsZero() { // what does not expire was unpublished, not uploaded
+		if err := mayWait(ctx, tx, a.Record); err != nil {
+			return err
+		}
+	}
 	data, err := json.Marshal(asideData{a.Record, a.Replaces, a.Outputs})
 	if err != nil {
 		return err
 	}
 	onConflict := `DO NOTHING`
 	if replace {
-		onConflict = `DO UPDATE SET object = excluded.object, record = excluded.record, expires = excluded.expires, owner = excluded.owner`
+		onConflict = `DO UPDATE SET object = excluded.object, record = excluded.record, expires = excluded.expires, owner = excluded.owner, bytes = excluded.bytes`
 	}
 	expires := int64(0)
 	if !a.Expires.IsZero() {
 		expires = millis(a.Expires)
 	}
-	result, err := tx.ExecContext(ctx, `INSERT INTO asides (`+asideColumns+`, owner) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (area, id) `+onConflict,
-		a.Area, a.ID, a.Object, string(data), expires, a.Record.Owner)
+	result, err := tx.ExecContext(ctx, `INSERT INTO asides (`+asideColumns+`, owner, bytes) VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (area, id) `+onConflict,
+		a.Area, a.ID, a.Object, string(data), expires, a.Record.Owner, a.Record.Bytes)
 	return orElse(result, err, ErrExists)
 }
 

@@ -76,6 +76,33 @@ func TestQuota(t *testing.T) {
 	b.checkWhole()
 }
 
+// TestQuotaWaiting: uploads that wait to be published find room beside each other; one that does not leaves no bytes, and its token
+// good.
+func TestQuotaWaiting(t *testing.T) {
+	b := newBench(t)
+	if err := b.catalog.SetLimits(t.Context(), catalog.Limits{Pictures: 1}); err != nil {
+		t.Fatal(err)
+	}
+	b.mustSend("a", b.ownedToken("a", Policy{Later: true}), photo(1))
+	token := b.ownedToken("b", Policy{Later: true})
+	if _, err := b.send("b", token, photo(1)); !errors.Is(err, ErrQuota) {
+		t.Errorf("a second one that waits: %v", err)
+	}
+	if n := b.asideFiles(origin.Incoming); n != 1 {
+		t.Errorf("%d uploads are kept, want the one that waits", n)
+	}
+	b.clock.Move(3 * time.Hour)
+	if swept, err := b.SweepIncoming(t.Context()); err != nil || swept.Expired != 1 {
+		t.Errorf("swept %+v, %v; want the one that waited", swept, err)
+	}
+	token = b.ownedToken("b", Policy{Later: true})
+	b.mustSend("b", token, photo(1))
+	if _, err := b.Publish(t.Context(), "b", PublishCheck{}); err != nil {
+		t.Errorf("published: %v", err)
+	}
+	b.checkWhole()
+}
+
 // TestQuotaAfterCrash: what an upload that died has held is given back, or becomes its picture's.
 func TestQuotaAfterCrash(t *testing.T) {
 	died := errors.New("the process died")

@@ -64,6 +64,9 @@ func (s *Service) keepIncoming(ctx context.Context, change *catalog.Change, in i
 			Expires: r.Updated.Add(s.config.IncomingTTL),
 		},
 	})
+	if errors.Is(err, ErrQuota) || errors.Is(err, ErrAccount) {
+		s.dropObject(ctx, origin.Incoming, change.ID, object)
+	}
 	if err != nil {
 		return catalog.Record{}, err
 	}

@@ -230,6 +230,45 @@ func testQuotaAtOnce(t *testing.T, c *catalog.Catalog) {
 	}
 }
 
+// await keeps an upload that waits to be published.
+func await(t *testing.T, c *catalog.Catalog, r catalog.Record) error {
+	_, err := c.Settle(t.Context(), epoch, catalog.Step{Replace: true, Keep: &catalog.Aside{
+		Area: catalog.Incoming, ID: r.ID, Object: "o", Record: r, Expires: epoch.Add(time.Hour)}})
+	return err
+}
+
+// testQuotaWaiting: uploads that wait to be published find room beside each other, and are not counted as had.
+func testQuotaWaiting(t *testing.T, c *catalog.Catalog) {
+	ctx := t.Context()
+	must(t, c.SetLimits(ctx, catalog.Limits{Pictures: 4, Bytes: 100}))
+	must(t, bring(t, c, owned("a1", "ann", 40), true))
+	must(t, await(t, c, owned("a2", "ann", 50)))
+	verdict(t, "more bytes than there is room for", await(t, c, owned("a3", "ann", 11)), catalog.ErrQuota)
+	must(t, await(t, c, owned("a3", "ann", 5)))
+	must(t, await(t, c, owned("a2", "ann", 1))) // in place of the other one
+	must(t, await(t, c, owned("a3", "ann", 59)))
+	has(t, c, "while they wait", "ann", 1, 40)
+	verdict(t, "a larger one in place of a picture", await(t, c, owned("a1", "ann", 41)), catalog.ErrQuota)
+	must(t, await(t, c, owned("a3", "ann", 5)))
+	must(t, await(t, c, owned("a1", "ann", 94))) // 54 more than it has
+	verdict(t, "where another would be larger", await(t, c, owned("a4", "ann", 1)), catalog.ErrQuota)
+	dropOwned(t, c, "a1", catalog.Incoming)
+	must(t, await(t, c, owned("a4", "ann", 1)))
+	verdict(t, "one picture too many", await(t, c, owned("a5", "ann", 1)), catalog.ErrQuota)
+	if _, err := c.Aside(ctx, catalog.Incoming, "a5"); !errors.Is(err, catalog.ErrNotFound) {
+		t.Errorf("one that was refused: %v", err)
+	}
+	must(t, await(t, c, owned("free", "", 1<<40)))
+	must(t, bring(t, c, owned("a9", "ann", 60), true)) // what waits keeps nothing from those who publish at once
+	has(t, c, "in the end", "ann", 2, 100)
+
+	won := contend(t, 20, catalog.ErrQuota, func(i int) error { return await(t, c, owned(fmt.Sprint("b", i), "bob", 30)) })
+	if won != 3 {
+		t.Errorf("%d of 20 at once may wait, want 3", won)
+	}
+	has(t, c, "of those at once", "bob", 0, 0)
+}
+
 // dropOwned removes a record, or what an area keeps.
 func dropOwned(t *testing.T, c *catalog.Catalog, id, area string) {
 	t.Helper()
