@@ -79,7 +79,7 @@ func (b *benchRunCommand) Run(stdout io.Writer) error {
 		base.Targets = append(base.Targets, target)
 	}
 	if b.Floor {
-		floor, end, err := b.startFloor(ctx, base.Targets[0])
+		floor, end, err := startFloor(ctx, base.Targets[0])
 		if err != nil {
 			return fmt.Errorf("start the floor: %w", err)
 		}

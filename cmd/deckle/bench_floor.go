@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -14,15 +13,13 @@ import (
 	"deckle/bench"
 )
 
-// startFloor starts this binary again as a replay of one answer of target, in a process of its own so that its CPU can be
-// told apart.
-func (b *benchRunCommand) startFloor(ctx context.Context, target bench.Target) (bench.Target, func(), error) {
-	url := fmt.Sprintf("%s/%s_%d_%d.%s", target.Base, b.ID[0], b.MinSide, b.MinSide, cmp.Or(b.Format, "webp"))
+// startFloor starts this binary again as a replay of target, in a process of its own so that its CPU can be told apart.
+func startFloor(ctx context.Context, target bench.Target) (bench.Target, func(), error) {
 	self, err := os.Executable()
 	if err != nil {
 		return bench.Target{}, nil, err
 	}
-	command := exec.CommandContext(ctx, self, "replay", url)
+	command := exec.CommandContext(ctx, self, "replay", target.Base)
 	command.Stderr = os.Stderr
 	output, err := command.StdoutPipe()
 	if err != nil {
@@ -45,15 +42,11 @@ func (b *benchRunCommand) startFloor(ctx context.Context, target bench.Target) (
 
 // replayCommand is the floor that bench --floor starts.
 type replayCommand struct {
-	URL string `arg:"" help:"Answer to replay."`
+	Base string `arg:"" help:"Server whose answers are replayed."`
 }
 
 // Run prints where it listens and serves until it is killed.
 func (r *replayCommand) Run(stdout io.Writer) error {
-	replay, err := bench.NewReplay(r.URL)
-	if err != nil {
-		return err
-	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
@@ -61,5 +54,5 @@ func (r *replayCommand) Run(stdout io.Writer) error {
 	if _, err := fmt.Fprintf(stdout, "http://%s\n", listener.Addr()); err != nil {
 		return err
 	}
-	return replay.Serve(listener)
+	return bench.NewReplay(r.Base).Serve(listener)
 }

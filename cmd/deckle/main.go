@@ -34,7 +34,7 @@ type cli struct {
 	Secret      secretCommand      `cmd:"" help:"Make secrets to sign URLs with."`
 	Bench       benchCommand       `cmd:"" help:"Load an image server and measure it."`
 	Config      configCommand      `cmd:"" help:"Print the effective configuration, secrets masked."`
-	Replay      replayCommand      `cmd:"" hidden:"" help:"Serve one recorded answer: the floor that bench --floor measures."`
+	Replay      replayCommand      `cmd:"" hidden:"" help:"Serve recorded answers: the floor that bench --floor measures."`
 	Renderer    rendererCommand    `cmd:"" hidden:"" help:"Render for the server that started this process."`
 	Healthcheck healthcheckCommand `cmd:"" help:"Ask a running Deckle whether it is ready; exits 0 if it is."`
 	Version     versionCommand     `cmd:"" help:"Print versions and the formats that can be read and written."`
