@@ -14,6 +14,9 @@ import (
 // a clock that is behind refuses nothing.
 const Skew = 60 * time.Second
 
+// issueTime is what one grant may take of a transaction that issues many: three statements, each a trip to the database.
+const issueTime = 10 * time.Millisecond
+
 // Grant is the right to upload one source once.
 //
 //	          Claim                 Finish
@@ -50,7 +53,7 @@ func (c *Catalog) Issue(ctx context.Context, g Grant, now time.Time) error {
 
 // IssueAll adds grants in one transaction, each with the verdict of Issue, nil for one that was added.
 func (c *Catalog) IssueAll(ctx context.Context, grants []Grant, now time.Time) (verdicts []error, err error) {
-	err = c.transact(ctx, func(ctx context.Context, tx *sql.Tx) error {
+	err = c.transactFor(ctx, turnTimeout+time.Duration(len(grants))*issueTime, func(ctx context.Context, tx *sql.Tx) error {
 		verdicts = make([]error, len(grants))
 		for i, g := range grants {
 			err := issue(ctx, tx, g, now)
