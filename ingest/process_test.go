@@ -116,8 +116,9 @@ func TestProcess(t *testing.T) {
 		!errors.As(done.Outputs[2].Err, &spec) || spec.Hint != "crop" || done.Outputs[3].Err != nil || done.Outputs[3].Name != "busy.webp" {
 		t.Errorf("%+v", done)
 	}
-	if want := 4; len(r.made) != want {
-		t.Errorf("made %v, want %d", r.made, want)
+	slices.Sort(r.made) // one whose result could not be written in time, on a busy machine, is made again
+	if made := slices.Compact(r.made); len(made) != 4 {
+		t.Errorf("made %v, want 4", made)
 	}
 	count := b.count("cat")
 	if count[string(event.Processed)] != 4 || count[string(event.Failed)] != 2 || count[string(event.BatchComplete)] != 3 {
