@@ -9,10 +9,11 @@ SOURCES := $(shell find . -path './.*' -prune -o \( -name '*.go' -o -name '*.sql
 FUZZTIME ?= 1m
 ROUNDS   ?= 200
 
-# jemalloc gives memory back after a burst, which glibc's arenas do not; used where it is installed.
-JEMALLOC := $(shell ldconfig -p 2>/dev/null | awk '/libjemalloc\.so\.2/ { print $$NF; exit }')
+# jemalloc gives memory back after a burst, which glibc's arenas do not; used where it is installed. Looked for when it is used, since
+# Redis brings it along; ldconfig is not on everybody's PATH.
+JEMALLOC = $(shell PATH=$$PATH:/usr/sbin:/sbin ldconfig -p 2>/dev/null | awk '/libjemalloc\.so\.2/ { print $$NF; exit }')
 
-.PHONY: help run fleet build test lint format fuzz crash trust bench lint-deploy image-proof toolchain testtools clean
+.PHONY: help run fleet build test lint format fuzz crash trust bench lint-deploy image-proof toolchain fleettools testtools clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,7 +21,7 @@ help: ## list the targets
 run: $(DECKLE) ## install what is missing, build, and serve with a demo picture on :8080 (operators: 127.0.0.1:8081)
 	@LD_PRELOAD=$(JEMALLOC) exec $(DECKLE) serve --demo
 
-fleet: $(DECKLE) testtools ## run three nodes, Redis and an S3 server with nginx in front on 127.0.0.1:8080, until Ctrl-C
+fleet: $(DECKLE) fleettools ## run three nodes, Redis and an S3 server with nginx in front on 127.0.0.1:8080, until Ctrl-C
 	@LD_PRELOAD=$(JEMALLOC) exec deploy/fleet/fleet.sh $(DECKLE) $(TOOLS)/versitygw
 
 build: $(DECKLE) ## install what is missing and build .tools/deckle
@@ -61,6 +62,9 @@ image-proof: toolchain ## run the image's steps in Debian 13 roots, serve from t
 toolchain:
 	@command -v $(GO) >/dev/null || { echo "Go 1.26 or newer is needed: install it, then run this again" >&2; exit 1; }
 	@deploy/libvips.sh
+
+fleettools: toolchain $(TOOLS)/versitygw
+	@tools/testtools.sh fleet
 
 testtools: toolchain $(TOOLS)/versitygw $(TOOLS)/golangci-lint
 	@tools/testtools.sh

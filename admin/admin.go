@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/pprof"
+	"sync/atomic"
 	"time"
 
 	"deckle/auth"
@@ -55,8 +56,9 @@ type Config struct {
 // Admin answers requests of the operator listener.
 type Admin struct {
 	Config
-	server  *http.Server
-	imports chan struct{} // one token for each archive being imported
+	server   *http.Server
+	imports  chan struct{} // one token for each archive being imported
+	draining atomic.Bool
 }
 
 // New returns an Admin that has not begun to listen.
@@ -66,7 +68,7 @@ func New(c Config) *Admin {
 		a.Auth = auth.Chain{Keys: auth.NewKeyring(auth.KeyringConfig{Bootstrap: c.APIKeys})}
 	}
 	a.server = &http.Server{
-		Handler:           a.routes(),
+		Handler:           a.ending(a.routes()),
 		ReadHeaderTimeout: 5 * time.Second,
 		IdleTimeout:       time.Minute,
 		MaxHeaderBytes:    16 << 10,
@@ -77,6 +79,20 @@ func New(c Config) *Admin {
 
 // Serve answers connections of l until Shutdown.
 func (a *Admin) Serve(l net.Listener) error { return a.server.Serve(l) }
+
+// Drain tells every client with its next answer to use another connection, so that none sends a request down one that Shutdown is about
+// to close. New ones are accepted still.
+func (a *Admin) Drain() { a.draining.Store(true) }
+
+// ending has answers say that their connection ends with them, once Drain was called.
+func (a *Admin) ending(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if a.draining.Load() {
+			w.Header().Set("Connection", "close")
+		}
+		next.ServeHTTP(w, r)
+	})
+}
 
 // Shutdown lets the requests under way end.
 func (a *Admin) Shutdown(ctx context.Context) error { return a.server.Shutdown(ctx) }

@@ -49,6 +49,7 @@ type Catalog struct {
 	jobs   jobs
 
 	dialect Dialect
+	limits  limits
 	tending tending
 }
 
@@ -57,7 +58,7 @@ func New(ctx context.Context, db Database) (*Catalog, error) {
 	if err := migrate(ctx, db.Dialect, db.Write); err != nil {
 		return nil, fault("migrate schema", err)
 	}
-	c := &Catalog{write: db.Write, read: db.Read, dialect: db.Dialect}
+	c := &Catalog{write: db.Write, read: db.Read, dialect: db.Dialect, limits: usualLimits}
 	c.tend()
 	return c, nil
 }

@@ -26,6 +26,8 @@ type Dialect struct {
 	Options []goose.ProviderOption
 	// Contains is the function that returns the place of its second argument in its first, or 0.
 	Contains string
+	// Merge says that INTERSECT is the way to what several statements have in common: it is done in the order that the indexes have.
+	Merge bool
 	// ForUpdate locks rows that a transaction selects.
 	ForUpdate string
 	// Again tells errors of a transaction that lost against another one and may win when it is tried again; nil for none.

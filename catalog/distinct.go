@@ -81,7 +81,7 @@ func (c *Catalog) distinctColumn(path string) (column string, args []any, err er
 
 func (c *Catalog) distinct(ctx context.Context, q Query, column, join string, args []any, limit int, do func(*sql.Rows) error) error {
 	return c.ask(ctx, countTimeout, func(ctx context.Context, conn *sql.Conn) error {
-		selected, err := c.prepare(ctx, conn, q)
+		selected, err := c.prepare(ctx, conn, q, false)
 		if err != nil {
 			return err
 		}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -34,8 +35,8 @@ func (c *Catalog) ask(ctx context.Context, timeout time.Duration, read func(cont
 	return err
 }
 
-// prepare makes a query ready.
-func (c *Catalog) prepare(ctx context.Context, conn *sql.Conn, q Query) (*selection, error) {
+// prepare makes a query ready; what is similar to its words is looked for where it is ranked.
+func (c *Catalog) prepare(ctx context.Context, conn *sql.Conn, q Query, ranked bool) (*selection, error) {
 	q, err := q.check()
 	if err != nil {
 		return nil, err
@@ -44,8 +45,17 @@ func (c *Catalog) prepare(ctx context.Context, conn *sql.Conn, q Query) (*select
 	if s.keys, s.rest, err = q.keys(); err != nil {
 		return nil, err
 	}
-	s.words, err = c.lookUp(ctx, conn, q.Search)
-	return s, err
+	if s.words, err = c.lookUp(ctx, conn, q.Search); err != nil {
+		return nil, err
+	}
+	for i := range s.words {
+		if ranked {
+			if err := s.words[i].resemble(ctx, conn, c.dialect.Contains); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return s, c.choose(ctx, conn, s)
 }
 
 // Find returns a page of what q selects.
@@ -64,50 +74,44 @@ func (c *Catalog) prepare(ctx context.Context, conn *sql.Conn, q Query) (*select
 // In a rank records are sorted by that word, by its bytes, and then by id. With Sort, and in everything that is not Find, the fourth
 // rank is left out: what is merely similar is never changed. Total counts 5,000 findings at most then.
 func (c *Catalog) Find(ctx context.Context, q Query) (page Page, err error) {
-	var s *selection
+	ranked := q.Search != "" && q.Sort == ""
+	counting, stop := context.WithCancel(ctx)
+	defer stop()
+	var (
+		beside  sync.WaitGroup
+		total   = int64(-1)
+		atLeast bool
+		apart   bool
+	)
 	err = c.ask(ctx, findTimeout, func(ctx context.Context, conn *sql.Conn) error {
-		if s, err = c.prepare(ctx, conn, q); err != nil {
+		s, err := c.prepare(ctx, conn, q, ranked)
+		if err != nil {
 			return err
 		}
-		if len(s.words) > 0 && q.Sort == "" {
-			page, err = c.ranked(ctx, conn, s)
+		count := func() {
+			if apart = true; !q.NoTotal {
+				beside.Go(func() { total, atLeast = c.total(counting, s) })
+			}
+		}
+		if ranked {
+			page, err = c.ranked(ctx, conn, s, count)
 		} else {
+			count()
 			page, err = c.sorted(ctx, conn, s)
 		}
 		return err
 	})
 	if err != nil {
+		stop()
+	}
+	beside.Wait()
+	if err != nil {
 		return Page{}, fault("find records", err)
 	}
-	page.Total = -1
-	if !q.NoTotal {
-		page.Total, page.AtLeast = c.total(ctx, s)
+	if apart || q.NoTotal {
+		page.Total, page.AtLeast = total, atLeast
 	}
 	return page, nil
-}
-
-// total counts what is selected, up to a bound; -1 when that takes too long.
-func (c *Catalog) total(ctx context.Context, q *selection) (n int64, atLeast bool) {
-	var s statement
-	bound := int64(TotalBound)
-	if len(q.words) > 0 && q.Sort == "" {
-		bound = searchBound
-		c.countFindings(&s, q)
-	} else {
-		s.text(`SELECT COUNT(*), COUNT(*) FROM (SELECT 1`)
-		c.fromCounted(&s, q)
-		s.text(` LIMIT `)
-		s.value(bound + 1)
-		s.text(`) counted`)
-	}
-	var rows int64
-	err := c.ask(ctx, totalTimeout, func(ctx context.Context, conn *sql.Conn) error {
-		return conn.QueryRowContext(ctx, s.String(), s.args...).Scan(&n, &rows)
-	})
-	if err != nil {
-		return -1, false
-	}
-	return min(n, bound), rows > bound
 }
 
 // sorted returns the page of a query that is sorted by columns.
@@ -116,26 +120,19 @@ func (c *Catalog) sorted(ctx context.Context, conn *sql.Conn, q *selection) (pag
 	if err != nil {
 		return page, err
 	}
-	var s statement
-	s.text(`SELECT `, recordOf)
-	by := o.expressions(&s)
-	s.text(`, `, strings.Join(by, ", "))
-	c.from(&s, q)
 	values := o.values()
+	var at []any
 	if q.After != "" {
-		at, err := readCursor(q.After, o.name, o.desc, values)
-		if err != nil {
+		if at, err = readCursor(q.After, o.name, o.desc, values); err != nil {
 			return page, err
 		}
-		s.text(` AND (`, strings.Join(by, ", "), `) `, map[bool]string{true: "<", false: ">"}[o.desc], ` (`)
-		c.typed(&s, at)
-		s.text(`)`)
 	}
-	direction := map[bool]string{true: " DESC"}[o.desc]
-	s.text(` ORDER BY `, strings.Join(by, direction+", "), direction, ` LIMIT `)
-	s.value(q.Limit + 1)
-	s.text(` OFFSET `)
-	s.value(q.Skip)
+	var s statement
+	if o.name == "time" && c.meets(q) {
+		c.metRecords(&s, q, o, at)
+	} else {
+		c.sortedRecords(&s, q, o, at)
+	}
 	var last []any
 	err = eachRow(ctx, conn, s.String(), s.args, func(rows *sql.Rows) error {
 		values, into := targets(o.values())
@@ -154,11 +151,42 @@ func (c *Catalog) sorted(ctx context.Context, conn *sql.Conn, q *selection) (pag
 	return page, fillLabels(ctx, conn, page.Records)
 }
 
-// typed writes the values of a cursor.
-func (c *Catalog) typed(s *statement, at []any) {
-	for i, v := range at {
-		s.listed(i, v)
+// sortedRecords writes the statement of a page.
+func (c *Catalog) sortedRecords(s *statement, q *selection, o order, at []any) {
+	s.text(`SELECT `, recordOf)
+	by := o.expressions(s)
+	s.text(`, `, strings.Join(by, ", "))
+	c.from(s, q)
+	if at != nil {
+		s.text(` AND `)
+		o.after(s, by, at)
 	}
+	o.page(s, by, q)
+}
+
+// metRecords writes the statement of a page by time of what several conditions have in common.
+func (c *Catalog) metRecords(s *statement, q *selection, o order, at []any) {
+	s.text(`SELECT `, recordOf, `, k.time, k.record FROM (`)
+	c.meet(s, q, q.leads, "time, record", o, at)
+	o.page(s, []string{"time", "record"}, q)
+	s.text(`) k CROSS JOIN records r WHERE r.id = k.record ORDER BY `, strings.Join([]string{"k.time", "k.record"}, o.direction()+", "), o.direction())
+}
+
+// after writes that something is behind a cursor.
+func (o order) after(s *statement, by []string, at []any) {
+	s.text(`(`, strings.Join(by, ", "), `) `, map[bool]string{true: "<", false: ">"}[o.desc], ` (`)
+	list(s, at)
+	s.text(`)`)
+}
+
+func (o order) direction() string { return map[bool]string{true: " DESC"}[o.desc] }
+
+// page writes ORDER BY and which part of it.
+func (o order) page(s *statement, by []string, q *selection) {
+	s.text(` ORDER BY `, strings.Join(by, o.direction()+", "), o.direction(), ` LIMIT `)
+	s.value(q.Limit + 1)
+	s.text(` OFFSET `)
+	s.value(q.Skip)
 }
 
 // values returns a zero of the type of each expression.
@@ -206,7 +234,7 @@ func targets(zero []any) (values func() []any, into []any) {
 // Count counts what q selects, whatever its Limit, exactly. ErrSlow when that takes more than ten seconds.
 func (c *Catalog) Count(ctx context.Context, q Query) (n int64, err error) {
 	err = c.ask(ctx, countTimeout, func(ctx context.Context, conn *sql.Conn) error {
-		selected, err := c.prepare(ctx, conn, q)
+		selected, err := c.prepare(ctx, conn, q, false)
 		if err != nil {
 			return err
 		}
@@ -229,7 +257,7 @@ func (c *Catalog) Each(ctx context.Context, q Query, do func(Record) error) erro
 	for after, more := "", true; more; {
 		var page []Record
 		err := c.ask(ctx, eachTimeout, func(ctx context.Context, conn *sql.Conn) error {
-			selected, err := c.prepare(ctx, conn, q)
+			selected, err := c.prepare(ctx, conn, q, false)
 			if err != nil {
 				return err
 			}

@@ -40,7 +40,7 @@ func (c *Catalog) ordered(q *selection) (order, error) {
 		o.by, o.args = c.sortData(path)
 	case !known:
 		return o, refused("sort", "%q is none of %s and data.PATH", o.name, strings.Join(slices.Sorted(maps.Keys(sortable)), ", "))
-	case o.name == "time" && len(q.keys) > 0:
+	case o.name == "time" && q.lead.by == byKey:
 		o.by = []string{"k.time", "k.record"}
 		return o, nil
 	case column != "":

@@ -55,7 +55,7 @@ func (c *Catalog) Update(ctx context.Context, q Query, p Patch) (matched, change
 	q.Limit, q.Skip, q.After = 0, 0, ""
 	var selected *selection
 	err = c.ask(ctx, findTimeout, func(ctx context.Context, conn *sql.Conn) error {
-		selected, err = c.prepare(ctx, conn, q)
+		selected, err = c.prepare(ctx, conn, q, false)
 		return err
 	})
 	if err == nil {

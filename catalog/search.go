@@ -13,7 +13,6 @@ import (
 // The bounds of a search.
 const (
 	maxSearchWords = 8    // of a text; more are not read
-	searchBound    = 5000 // findings that are counted
 	maxSimilar     = 20   // similar words that are looked at
 	minSimilar     = 4    // characters of a word for which similar ones are looked for
 	similarity     = 0.25 // of two words that are similar, at least
@@ -32,6 +31,11 @@ type word struct {
 	// inWords and inNumbers are grams of the words, without and with digits, that hold it; empty when no word is looked for so.
 	inWords, inNumbers string
 	similar            []string // the most similar first; none of them holds it
+}
+
+// grams returns those by which words are looked for that hold w.
+func (w word) grams() []string {
+	return slices.DeleteFunc([]string{w.inWords, w.inNumbers}, func(gram string) bool { return gram == "" })
 }
 
 // lookUp reads the words of a search, the longest first.
@@ -164,8 +168,8 @@ func alike(a, b string) float64 {
 const ownTerm = `(e.term || '')`
 
 // found writes that one of a record's words holds w, or is similar where those are known.
-func (c *Catalog) found(s *statement, w word) {
-	s.text(` AND EXISTS (SELECT 1 FROM record_terms e WHERE e.record = r.id AND (`)
+func (c *Catalog) found(s *statement, at place, w word) {
+	s.text(` AND EXISTS (SELECT 1 FROM record_terms e WHERE e.record = `, at.id, ` AND (`)
 	c.holds(s, ownTerm, w)
 	if len(w.similar) > 0 {
 		s.text(` OR `, ownTerm, ` IN (`)
@@ -175,31 +179,31 @@ func (c *Catalog) found(s *statement, w word) {
 	s.text(`))`)
 }
 
-// foundFirst is found for a word by which the records are looked for, where nothing else says which ones to look at.
-func (c *Catalog) foundFirst(s *statement, w word) {
-	s.text(` AND r.id IN (SELECT t.record FROM record_terms t WHERE `)
+// wordRows writes the statement of the rows that a word finds; a record may have several.
+func (c *Catalog) wordRows(s *statement, w word, columns string) {
+	s.text(`SELECT `, columns, ` FROM record_terms t WHERE `)
 	w.begins(s, "t.term")
-	for _, gram := range []string{w.inWords, w.inNumbers} {
-		if gram != "" {
-			s.text(` UNION SELECT t.record FROM grams g CROSS JOIN record_terms t WHERE t.term = g.term AND g.gram = `)
-			s.value(gram)
-			s.text(` AND `, c.dialect.Contains, `(g.term, `)
-			s.value(w.text)
-			s.text(`) > 1`)
-		}
+	for _, gram := range w.grams() {
+		s.text(` UNION ALL SELECT `, columns, ` FROM grams g CROSS JOIN record_terms t WHERE t.term = g.term AND g.gram = `)
+		s.value(gram)
+		s.text(` AND `, c.dialect.Contains, `(g.term, `)
+		s.value(w.text)
+		s.text(`) > 1`)
 	}
-	s.text(`)`)
+	if len(w.similar) > 0 {
+		s.text(` UNION ALL SELECT `, columns, ` FROM record_terms t WHERE t.term IN (`)
+		list(s, w.similar)
+		s.text(`)`)
+	}
 }
 
 // holds writes that a term begins with w, or holds it where the grams find it.
 func (c *Catalog) holds(s *statement, term string, w word) {
 	s.text(`(`)
 	w.begins(s, term)
-	for _, gram := range []string{w.inWords, w.inNumbers} {
-		if gram != "" {
-			s.text(` OR `)
-			c.within(s, term, gram, w)
-		}
+	for _, gram := range w.grams() {
+		s.text(` OR `)
+		c.within(s, term, gram, w)
 	}
 	s.text(`)`)
 }
@@ -218,181 +222,4 @@ func (c *Catalog) within(s *statement, term, gram string, w word) {
 	s.text(`) > 0 AND EXISTS (SELECT 1 FROM grams h WHERE h.gram = `)
 	s.value(gram)
 	s.text(` AND h.term = `, term, `))`)
-}
-
-// The ranks of findings, as Find describes them.
-const (
-	rankBegins = iota
-	rankWords
-	rankNumbers
-	rankSimilar // and so on, one for each similar word
-)
-
-// finding is a place in what a search finds.
-type finding struct {
-	rank     int
-	term, id string
-}
-
-// ranked returns the page of a search in its ranks.
-func (c *Catalog) ranked(ctx context.Context, conn *sql.Conn, q *selection) (page Page, err error) {
-	at := finding{}
-	if q.After != "" {
-		values, err := readCursor(q.After, "search", false, []any{int64(0), "", ""})
-		if err != nil {
-			return page, err
-		}
-		at = finding{int(values[0].(int64)), values[1].(string), values[2].(string)}
-	}
-	for i := range q.words {
-		if err := q.words[i].resemble(ctx, conn, c.dialect.Contains); err != nil {
-			return page, err
-		}
-	}
-	skip := q.Skip
-	for rank := max(at.rank, 0); rank < rankSimilar+len(q.words[0].similar) && page.Next == ""; rank++ {
-		if rank != at.rank {
-			at = finding{rank: rank}
-		}
-		if skip, err = c.findings(ctx, conn, q, at, skip, &page); err != nil {
-			return Page{}, err
-		}
-	}
-	return page, fillLabels(ctx, conn, page.Records)
-}
-
-// findings adds to the page what one rank finds, and sets its Next when there is more. It returns how many are yet to be skipped.
-func (c *Catalog) findings(ctx context.Context, conn *sql.Conn, q *selection, at finding, skip int, page *Page) (int, error) {
-	var s statement
-	s.text(`SELECT `, recordOf, `, t.term`)
-	if !c.rank(&s, q, at) {
-		return skip, nil
-	}
-	s.text(` LIMIT `)
-	s.value(skip + q.Limit - len(page.Records) + 1)
-	last := at
-	err := eachRow(ctx, conn, s.String(), s.args, func(rows *sql.Rows) error {
-		next := finding{rank: at.rank}
-		r, err := scanRecord(rows, &next.term)
-		next.id = r.ID
-		switch {
-		case err != nil:
-		case skip > 0:
-			skip--
-		case len(page.Records) < q.Limit:
-			page.Records = append(page.Records, r)
-		case page.Next == "":
-			page.Next, err = cursor{"search", false, []any{last.rank, last.term, last.id}}.text()
-		}
-		last = next
-		return err
-	})
-	return skip, err
-}
-
-// rank writes FROM, WHERE and ORDER BY of one rank after a place in it; false when it finds nothing.
-func (c *Catalog) rank(s *statement, q *selection, at finding) bool {
-	w := q.words[0]
-	switch at.rank {
-	case rankBegins:
-		s.text(` FROM record_terms t CROSS JOIN records r WHERE r.id = t.record AND `)
-		w.begins(s, "t.term")
-		s.text(` AND NOT EXISTS (SELECT 1 FROM record_terms e WHERE e.record = t.record AND e.term < t.term AND `)
-		w.begins(s, ownTerm)
-		s.text(`)`)
-		if at.term == "" {
-			at.term = w.text // PostgreSQL begins to read there
-		}
-	case rankWords, rankNumbers:
-		gram := []string{w.inWords, w.inNumbers}[at.rank-rankWords]
-		if gram == "" {
-			return false
-		}
-		c.middle(s, w, at, gram)
-	default:
-		n := at.rank - rankSimilar
-		s.text(` FROM record_terms t CROSS JOIN records r WHERE r.id = t.record AND t.term = `)
-		s.value(w.similar[n])
-		s.text(` AND NOT EXISTS (SELECT 1 FROM record_terms e WHERE e.record = t.record AND (`)
-		c.holds(s, ownTerm, w)
-		if n > 0 {
-			s.text(` OR `, ownTerm, ` IN (`)
-			list(s, w.similar[:n])
-			s.text(`)`)
-		}
-		s.text(`))`)
-	}
-	if at.term != "" {
-		s.text(` AND (t.term, t.record) > (`)
-		list(s, []any{at.term, at.id})
-		s.text(`)`)
-	}
-	rest := *q
-	rest.words = q.words[1:]
-	c.conditions(s, &rest, q.keys)
-	s.text(` ORDER BY t.term, t.record`)
-	return true
-}
-
-// middle writes FROM and WHERE of the words that hold w further on, by a gram that they have.
-func (c *Catalog) middle(s *statement, w word, at finding, gram string) {
-	s.text(` FROM grams g CROSS JOIN record_terms t CROSS JOIN records r
-		WHERE t.term = g.term AND r.id = t.record AND g.gram = `)
-	s.value(gram)
-	if at.term != "" {
-		s.text(` AND g.term >= `)
-		s.value(at.term)
-	}
-	s.text(` AND `, c.dialect.Contains, `(g.term, `)
-	s.value(w.text)
-	s.text(`) > 1 AND NOT EXISTS (SELECT 1 FROM record_terms e WHERE e.record = t.record AND (`)
-	w.begins(s, ownTerm)
-	if at.rank == rankNumbers && w.inWords != "" {
-		s.text(` OR `)
-		c.within(s, ownTerm, w.inWords, w)
-	}
-	s.text(` OR e.term < t.term AND `)
-	c.within(s, ownTerm, gram, w)
-	s.text(`))`)
-}
-
-// countFindings writes the statement that counts what a search finds in all ranks: records, and the findings they were counted by.
-func (c *Catalog) countFindings(s *statement, q *selection) {
-	w, rest := q.words[0], *q
-	rest.words = q.words[1:]
-	s.text(`SELECT COUNT(DISTINCT record), COUNT(*) FROM (SELECT * FROM (`)
-	join := ` CROSS JOIN records r WHERE r.id = t.record AND `
-	if rest.plain() && len(q.keys) == 0 && q.From.IsZero() && q.To.IsZero() {
-		join = ` WHERE ` // the index says it all
-	}
-	part := func(from string, match func()) {
-		s.text(`SELECT t.record`, from, join)
-		match()
-		c.conditions(s, &rest, q.keys)
-	}
-	const direct = ` FROM record_terms t`
-	part(direct, func() { w.begins(s, "t.term") })
-	for _, gram := range []string{w.inWords, w.inNumbers} {
-		if gram != "" {
-			s.text(` UNION ALL `)
-			part(` FROM grams g CROSS JOIN record_terms t`, func() {
-				s.text(`t.term = g.term AND g.gram = `)
-				s.value(gram)
-				s.text(` AND `, c.dialect.Contains, `(g.term, `)
-				s.value(w.text)
-				s.text(`) > 1`)
-			})
-		}
-	}
-	if len(w.similar) > 0 {
-		s.text(` UNION ALL `)
-		part(direct, func() {
-			s.text(`t.term IN (`)
-			list(s, w.similar)
-			s.text(`)`)
-		})
-	}
-	s.text(`) found LIMIT `)
-	s.value(searchBound + 1)
-	s.text(`) counted`)
 }

@@ -102,6 +102,9 @@ main() {
   if ready; then say "$(installed) is installed"; return; fi
   command -v apt-get >/dev/null ||
     die "libvips >= $want with headers is needed; install it with this system's packages, then run this again"
+  [ "$(id -u)" = 0 ] || command -v sudo >/dev/null ||
+    die "root is needed to install build-essential, pkg-config and libvips-dev >= $want (an older one is built anew):" \
+      "run deploy/libvips.sh as root, or install sudo, then run this again"
   as_root apt-get update -q >/dev/null
   local offered
   offered=$(candidate libvips-dev)

@@ -28,11 +28,12 @@ var (
 // Picture is one rendering and the facts about it.
 type Picture struct {
 	Body   []byte
-	Format Format // never Source or Auto: what Body is
-	Width  int    // pixels
-	Height int    // pixels
-	Frames int    // 1 for a still picture
-	Source Header // what the source was
+	Format Format  // never Source or Auto: what Body is
+	Width  int     // pixels
+	Height int     // pixels
+	Frames int     // 1 for a still picture
+	Source Header  // what the source was
+	Stages []Stage `json:",omitempty"` // what took how long, in the order in which it was done; only where it was asked for (WithStages)
 }
 
 // Engine renders pictures: the bytes of a source and a Spec in, the bytes of a picture and facts out. Nothing is shared with

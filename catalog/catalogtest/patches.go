@@ -95,7 +95,7 @@ func testPatchIndex(t *testing.T, c *catalog.Catalog) {
 		{Tag: "red"}, {Tag: "beacon"}, {Tag: "anew"}, {Name: name}, {Search: "lighthouse"}, {Search: "house"}, {Search: "cat"}, {Search: "jpg"},
 		{Search: "lihgthouse"}, {Data: map[string]string{"in.place": "shore"}}, {Data: map[string]string{"in.place": "cat"}}, {Search: "red"}, {Label: "cat"},
 	} {
-		got, total := pages(t, c, q, 9)
+		got, total, _ := pages(t, c, q, 9)
 		if diff := cmp.Diff(now.find(q), got); diff != "" || total != int64(len(got)) {
 			t.Errorf("%+v: total %d, (-want +got):\n%s", q, total, diff)
 		}
@@ -187,7 +187,7 @@ func testManyWriters(t *testing.T, c *catalog.Catalog) {
 	}))
 	for _, text := range []string{"shared", "hare", "word0", "ord1", "word2", "common"} {
 		q := catalog.Query{Search: text, Sort: "id"}
-		got, _ := pages(t, c, q, 100)
+		got, _, _ := pages(t, c, q, 100)
 		if diff := cmp.Diff(now.find(q), got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", text, diff)
 		}

@@ -64,6 +64,9 @@ func selects(q catalog.Query, r catalog.Record) bool {
 		!q.From.IsZero() && !r.Time.After(q.From), !q.To.IsZero() && !r.Time.Before(q.To):
 		return false
 	}
+	if kind, asked := kinds.Load(q.Where); asked && !slices.Contains(atPath(dataOf(r), []string{"kind"}), kind) {
+		return false
+	}
 	for path, want := range q.Data {
 		if !slices.Contains(atPath(dataOf(r), strings.Split(path, ".")), any(want)) {
 			return false

@@ -32,6 +32,7 @@ const (
 // any tag is wrong for the rare and for the common one. Compiling a query costs more than a page of records does.
 var settings = map[string]string{
 	"application_name": "deckle", "plan_cache_mode": "force_custom_plan", "jit": "off",
+	"max_parallel_workers_per_gather": "0", "random_page_cost": "1.1", "synchronize_seqscans": "off",
 	"statement_timeout": "65s", "idle_in_transaction_session_timeout": "65s",
 }
 

@@ -45,6 +45,7 @@ var examples = map[string][]string{
 	"healthcheck":   {"deckle healthcheck --admin http://127.0.0.1:8081"},
 	"version":       {"deckle version"},
 	"completion":    {"deckle completion bash > /etc/bash_completion.d/deckle", "deckle completion fish > ~/.config/fish/completions/deckle.fish"},
+	"man":           {"deckle man > /usr/local/share/man/man1/deckle.1"},
 	"key create":    {"deckle key create shop --scopes read,upload --expires 720h"},
 	"key list":      {"deckle key list"},
 	"key rotate":    {"deckle key rotate k1 --overlap 24h"},

@@ -30,9 +30,13 @@ import (
 // the race detector watches it.
 const asDeckle = "DECKLE_TEST_MAIN"
 
+// builtVariable is what such a binary is to call its version.
+const builtVariable = "DECKLE_TEST_BUILT"
+
 func TestMain(m *testing.M) {
 	renderer := len(os.Args) > 1 && os.Args[1] == "renderer" // started by a deckle, with an environment of its own
 	if os.Getenv(asDeckle) == "1" || renderer {
+		built = os.Getenv(builtVariable)
 		os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
 	}
 	os.Exit(m.Run())
@@ -42,6 +46,9 @@ func TestMain(m *testing.M) {
 type daemon struct {
 	t           *testing.T
 	args        []string
+	program     string   // that runs instead of this one, if any
+	built       string   // what this one is to call its version, if not by its own name
+	more        []string // further arguments
 	command     *exec.Cmd
 	edge, admin string // base URLs
 	log         *tail
@@ -119,7 +126,13 @@ func deckle(environment []string, args ...string) *exec.Cmd {
 // start runs deckle serve on free ports and waits until it is ready. It is stopped when the test ends.
 func start(t *testing.T, args ...string) *daemon {
 	t.Helper()
-	d := &daemon{t: t, args: append([]string{"serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"}, args...)}
+	return begin(t, &daemon{}, args...)
+}
+
+// begin is start for a daemon of which something is known.
+func begin(t *testing.T, d *daemon, args ...string) *daemon {
+	t.Helper()
+	d.t, d.args = t, append([]string{"serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"}, args...)
 	d.launch()
 	t.Cleanup(func() {
 		d.kill()
@@ -132,7 +145,10 @@ func start(t *testing.T, args ...string) *daemon {
 
 func (d *daemon) launch() {
 	d.t.Helper()
-	d.command = deckle(nil, d.args...)
+	d.command = deckle([]string{builtVariable + "=" + d.built}, append(d.args[:len(d.args):len(d.args)], d.more...)...)
+	if d.program != "" {
+		d.command.Path = d.program
+	}
 	d.command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	d.log = &tail{more: make(chan struct{})}
 	output, err := d.command.StderrPipe()

@@ -39,6 +39,7 @@ type cli struct {
 	Healthcheck healthcheckCommand `cmd:"" help:"Ask a running Deckle whether it is ready; exits 0 if it is."`
 	Version     versionCommand     `cmd:"" help:"Print versions and the formats that can be read and written."`
 	Completion  completionCommand  `cmd:"" help:"Print what has a shell complete commands and flags."`
+	Man         manCommand         `cmd:"" help:"Print this program's manual page, as man reads it."`
 }
 
 // errUsage marks errors of the command line and the configuration.

@@ -226,6 +226,7 @@ func (n *node) run(ctx context.Context) error {
 	n.draining.Store(true)
 	n.log.Info("stopping")
 	n.edge.Drain()
+	n.operator.Drain()
 	err = errors.Join(err, n.linger(failed))
 	late, cancel := context.WithTimeout(context.Background(), drainTime)
 	defer cancel()

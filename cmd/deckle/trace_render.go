@@ -47,12 +47,32 @@ func (r tracedRenderers) Render(ctx context.Context, source []byte, spec transfo
 	}
 	within, span := r.tracer.spans.Start(ctx, "render")
 	defer span.End()
-	picture, err := r.renderers.Render(within, source, spec)
+	begin := time.Now()
+	picture, err := r.renderers.Render(transform.WithStages(within), source, spec)
 	fail(span, err)
 	span.SetAttributes(attribute.String("deckle.spec", spec.String()), attribute.Int("deckle.source.size", len(source)))
 	if picture != nil {
 		span.SetAttributes(attribute.String("deckle.format", picture.Format.String()), attribute.Int("deckle.width", picture.Width),
 			attribute.Int("deckle.height", picture.Height), attribute.Int("deckle.frames", picture.Frames), attribute.Int("deckle.size", len(picture.Body)))
+		r.tracer.stages(within, picture.Stages, begin)
 	}
 	return picture, err
+}
+
+// stages makes spans of what a renderer tells of its work, which was given to it at begin and has just ended. It tells how long each
+// part took, and that one came after the other, so that they are laid end to end; one that tells of more time than there was is not
+// believed.
+func (t *tracer) stages(ctx context.Context, stages []transform.Stage, begin time.Time) {
+	at := time.Now()
+	for _, s := range stages {
+		at = at.Add(-s.Took)
+	}
+	if at.Before(begin) {
+		return
+	}
+	for _, s := range stages {
+		_, span := t.spans.Start(ctx, s.Name, trace.WithTimestamp(at))
+		at = at.Add(s.Took)
+		span.End(trace.WithTimestamp(at))
+	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/hex"
 	"fmt"
 	"io"
@@ -11,6 +12,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"deckle/internal/testimage"
 
 	"github.com/google/go-cmp/cmp"
 	sdk "go.opentelemetry.io/otel/sdk/trace"
@@ -120,13 +123,14 @@ func TestTraces(t *testing.T) {
 	r := newSpanReceiver(t)
 	var mu sync.Mutex
 	var passed []string
+	picture := testimage.JPEG(testimage.Photo(400, 300, 1), 85)
 	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, asked *http.Request) {
 		if asked.Method == http.MethodGet {
 			mu.Lock()
 			passed = append(passed, asked.Header.Get("Traceparent"))
 			mu.Unlock()
 		}
-		http.ServeContent(w, asked, "", time.Unix(1e9, 0), strings.NewReader(string(photo())))
+		http.ServeContent(w, asked, "", time.Unix(1e9, 0), bytes.NewReader(picture))
 	}))
 	t.Cleanup(upstream.Close)
 	d := start(t, "--data", t.TempDir(), "--origin", upstream.URL, "--allow-upstream", "127.0.0.0/8", "--otlp", r.url, "--trace-ratio", "1")
@@ -146,6 +150,10 @@ func TestTraces(t *testing.T) {
   fetch
   queue
   render deckle.width=27
+    load
+    fit
+    pixels
+    encode
 `
 	if diff := cmp.Diff(want, r.tree(miss)); diff != "" {
 		t.Error(diff)

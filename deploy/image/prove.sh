@@ -80,6 +80,7 @@ runtime_stage() {
   BINDS="" in_root "$work/root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin /runtime.sh
   rm -f "$work/root/runtime.sh" "$work/root/etc/resolv.conf" "$work/root/.made"
   install -m 755 "$work/build/deckle" "$work/root/usr/local/bin/deckle"
+  install -D -m 644 "$work/build/deckle.1" "$work/root/usr/local/share/man/man1/deckle.1"
   fact "stage 2, packages" "$((SECONDS - began)) s"
   fact "base, files / packed" "$(megabytes "$(apparent "$work/base")") / $(megabytes "$(packed "$work/base")")"
   fact "image, files / packed" "$(megabytes "$(apparent "$work/root")") / $(megabytes "$(packed "$work/root")")"

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"deckle/transform"
 )
@@ -37,17 +38,21 @@ type request struct {
 	Header *transform.Header `json:",omitempty"`
 	Room   int64             `json:",omitempty"`
 	First  int               `json:",omitempty"` // level to keep from
+	Stages bool              `json:",omitempty"` // see transform.WithStages
 }
 
 // request returns what a child is to be told, without a number, and the descriptors that go along.
 func (j job) request() (r request, rights []int) {
+	r = request{Size: int64(len(j.source)), Spec: j.spec, Stages: j.stages}
 	switch {
 	case j.kept != nil:
-		return request{Size: int64(j.kept.size), Spec: j.spec, Header: &j.header}, []int{j.kept.fd}
+		r.Size, r.Header = int64(j.kept.size), &j.header
+		return r, []int{j.kept.fd}
 	case j.raising != nil:
-		return request{Size: int64(len(j.source)), Spec: j.spec, Room: int64(j.room), First: j.raising.first}, []int{j.shared, j.raising.fd}
+		r.Room, r.First = int64(j.room), j.raising.first
+		return r, []int{j.shared, j.raising.fd}
 	}
-	return request{Size: int64(len(j.source)), Spec: j.spec}, []int{j.shared}
+	return r, []int{j.shared}
 }
 
 // reply is a picture, whose bytes are the frame's body, or a fault.
@@ -154,6 +159,30 @@ func (r reply) accept(body []byte, spec transform.Spec, header transform.Header,
 	case p.Width < 1 || p.Height < 1 || p.Width > limits.OutputSide || p.Height > limits.OutputSide || p.Frames < 1 || p.Frames > max(1, limits.Frames):
 		return nil, fmt.Errorf("%w: a picture of %dx%d, %d frames", errFrame, p.Width, p.Height, p.Frames)
 	}
+	if err := acceptStages(p.Stages); err != nil {
+		return nil, err
+	}
 	p.Body, p.Source = body, header
 	return p, nil
+}
+
+// The bounds of what a child says of the parts of its work.
+const (
+	maxStages    = 32
+	maxStageName = 16        // bytes
+	maxStage     = time.Hour // no render has as long
+)
+
+// acceptStages checks them: names are words, and times are no less than nothing and no more than any render takes.
+func acceptStages(stages []transform.Stage) error {
+	if len(stages) > maxStages {
+		return fmt.Errorf("%w: %d stages", errFrame, len(stages))
+	}
+	for _, s := range stages {
+		word := s.Name != "" && len(s.Name) <= maxStageName && strings.Trim(s.Name, "abcdefghijklmnopqrstuvwxyz") == ""
+		if !word || s.Took < 0 || s.Took > maxStage {
+			return fmt.Errorf("%w: a stage %q of %s", errFrame, printable(s.Name, maxStageName), s.Took)
+		}
+	}
+	return nil
 }

@@ -140,7 +140,7 @@ func FuzzFrame(f *testing.F) {
 				t.Errorf("text %q", text)
 			}
 		}
-		if p, err := first.accept(body, transform.Spec{}, transform.Header{}, writes, limits); err == nil && (transform.Sniff(p.Body) != p.Format || p.Width > 16) {
+		if p, err := first.accept(body, transform.Spec{}, transform.Header{}, writes, limits); err == nil && (transform.Sniff(p.Body) != p.Format || p.Width > 16 || acceptStages(p.Stages) != nil) {
 			t.Errorf("accepted %+v", p)
 		}
 		if first.Picture != nil {

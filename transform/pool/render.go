@@ -31,7 +31,7 @@ func (p *Pool) Render(ctx context.Context, source []byte, spec transform.Spec) (
 		e = p.expect(source, header, spec)
 		defer p.pyramids.forget(e)
 	}
-	j := job{source: source, shared: -1, header: header, spec: spec, errand: e, timeout: p.config.StillTimeout}
+	j := job{source: source, shared: -1, header: header, spec: spec, errand: e, timeout: p.config.StillTimeout, stages: transform.WantsStages(ctx)}
 	if header.Frames > 1 {
 		j.timeout = p.config.AnimationTimeout
 	}
@@ -54,6 +54,7 @@ type job struct {
 	spec    transform.Spec
 	errand  *errand // nil for what has no use for a pyramid
 	timeout time.Duration
+	stages  bool // are to be told
 
 	choice
 	room int // bytes of what raising may fill

@@ -98,8 +98,11 @@ type scripted struct{ grown []byte }
 
 func (*scripted) Writes(f transform.Format) bool { return f == transform.PNG || f == transform.JPEG }
 
-func (s *scripted) Render(_ context.Context, source []byte, spec transform.Spec) (*transform.Picture, error) {
+func (s *scripted) Render(ctx context.Context, source []byte, spec transform.Spec) (*transform.Picture, error) {
 	p := &transform.Picture{Body: bytes.Clone(source), Format: transform.PNG, Width: 3, Height: 2, Frames: 1}
+	if transform.WantsStages(ctx) {
+		p.Stages = []transform.Stage{{Name: "load", Took: time.Millisecond}, {Name: "encode", Took: time.Second}}
+	}
 	switch spec.Width {
 	case refuses:
 		return nil, fmt.Errorf("load: %w: line\nbreak \x1b[31m and more", transform.ErrMalformed)

@@ -170,6 +170,9 @@ func answer(conn *net.UnixConn, facts Facts, r received) error {
 // render does what a request asks for; from is the source, or its levels.
 func (r received) render(engine transform.Engine, from []byte) (*transform.Picture, int, error) {
 	ctx := context.Background()
+	if r.Stages {
+		ctx = transform.WithStages(ctx)
+	}
 	if r.Header == nil && r.Room == 0 {
 		picture, err := engine.Render(ctx, from, r.Spec)
 		return picture, 0, err

@@ -18,38 +18,69 @@ func (r *render) animate(ctx context.Context) error {
 	strip := r.image
 	r.image = nil
 	defer strip.Close()
+	if err := r.checkStrip(r.plan.canvas); err != nil {
+		return err
+	}
 	size := image.Pt(strip.Width(), strip.PageHeight())
-	var pixels []byte
-	var result image.Point
-	bands := 0
+	var made film
 	for r.frame = range r.frames {
 		if err := r.renderFrame(ctx, strip, size); err != nil {
 			return fmt.Errorf("frame %d: %w", r.frame+1, err)
 		}
 		if r.frame == 0 {
-			result, bands = imageSize(r.image), r.image.Bands()
-			if err := r.checkStrip(result); err != nil {
-				return err
-			}
-			pixels = make([]byte, 0, result.X*result.Y*bands*r.frames)
+			made.start(r.image, r.frames)
 		}
-		if imageSize(r.image) != result || r.image.Bands() != bands {
-			return errors.New("frames differ in size or channels")
+		if err := made.add(r.image); err != nil {
+			return err
 		}
-		frame, err := r.image.WriteToMemory()
-		if err != nil {
-			return malformed(err)
-		}
-		pixels = append(pixels, frame...)
 		// What the steps kept of this frame is not needed for the next.
 		r.image.Close()
 		r.image = nil
 		r.pinner.Unpin()
 	}
-	if err := r.adopt(pixels, result.X, result.Y*r.frames, bands); err != nil {
+	r.cel = nil
+	if err := r.adopt(made.pixels, made.size.X, made.size.Y*r.frames, made.bands); err != nil {
 		return err
 	}
-	return r.setTiming(strip, result.Y)
+	return r.setTiming(strip, made.size.Y)
+}
+
+// film is the frames made so far, below each other. It has an alpha channel from the first frame on that has one.
+type film struct {
+	pixels []byte
+	size   image.Point // of a frame
+	bands  int
+	frames int // that there will be
+}
+
+// start says what the first of so many frames looks like.
+func (f *film) start(first *libvips.Image, frames int) {
+	f.size, f.bands, f.frames = imageSize(first), first.Bands(), frames
+	f.pixels = make([]byte, 0, f.size.X*f.size.Y*f.bands*frames)
+}
+
+// add computes another frame.
+func (f *film) add(frame *libvips.Image) error {
+	if frame.HasAlpha() && f.bands == frame.Bands()-1 {
+		all := make([]byte, 0, len(f.pixels)/f.bands*frame.Bands())
+		f.pixels, f.bands = addAlpha(slices.Grow(all, f.size.X*f.size.Y*frame.Bands()*f.frames), f.pixels, f.bands), frame.Bands()
+	}
+	bands := frame.Bands()
+	if imageSize(frame) != f.size || bands != f.bands && (frame.HasAlpha() || bands != f.bands-1) {
+		return errors.New("frames differ in size or channels")
+	}
+	pixels := f.size.X * f.size.Y
+	at := len(f.pixels)
+	if bands == f.bands {
+		f.pixels = f.pixels[:at+pixels*bands]
+		return readRows(frame, f.pixels[at:])
+	}
+	bare := make([]byte, pixels*bands)
+	if err := readRows(frame, bare); err != nil {
+		return err
+	}
+	f.pixels = addAlpha(f.pixels, bare, bands)
+	return nil
 }
 
 // renderFrame makes frame r.frame of a strip the picture so far and takes it through the steps.

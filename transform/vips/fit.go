@@ -53,6 +53,9 @@ func (r *render) fit() error {
 	if r.image.Width() == w && r.image.Height() == h {
 		return nil
 	}
+	if r.held() {
+		return r.fitFrame(w, h)
+	}
 	return r.weighted(func() error {
 		return precise(r.image, func() error { return resize(r.image, w, h) })
 	})

@@ -15,7 +15,6 @@ import (
 	"errors"
 	"fmt"
 	"image"
-	"reflect"
 	"unsafe"
 
 	libvips "github.com/cshum/vipsgen/vips816"
@@ -279,8 +278,14 @@ func (p *pyramid) open(n int) (*libvips.Image, error) {
 	if err != nil || len(p.profile) == 0 {
 		return named, err
 	}
-	// The binding can read what is attached to a picture, and not attach anything.
-	inner := reflect.ValueOf(named).Elem().FieldByName("image").UnsafePointer()
-	C.attach_profile(inner, unsafe.Pointer(&p.profile[0]), C.size_t(len(p.profile)))
+	attachProfile(named, p.profile)
 	return named, nil
+}
+
+// attachProfile gives a picture the profile of its colours; an empty one is none. The binding can read what is attached to a
+// picture, and not attach anything.
+func attachProfile(img *libvips.Image, profile []byte) {
+	if len(profile) > 0 {
+		C.attach_profile(native(img), unsafe.Pointer(&profile[0]), C.size_t(len(profile)))
+	}
 }

@@ -57,6 +57,7 @@ type render struct {
 	overlays map[string]overlay
 	raising  *pyramid // see job
 	kept     *pyramid
+	stages   *stages
 
 	wide bool // more colours than sRGB's are kept where the result can hold them
 	p3   bool // and that is so: the picture is Display P3
@@ -64,6 +65,7 @@ type render struct {
 	image  *libvips.Image
 	frames int            // of the result; 1 for a still picture
 	frame  int            // which of them is under way, from 0; what a step finds out on the first holds for all
+	cel    []byte         // the frame under way, where one is held; used again for the next
 	pinner runtime.Pinner // holds the pixels in Go memory that C reads
 }
 
@@ -106,7 +108,7 @@ func (r *render) walk(ctx context.Context, steps []step) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		if err := step.run(r); err != nil {
+		if err := r.stages.step(step, r); err != nil {
 			return fmt.Errorf("%s: %w", step.name, err)
 		}
 	}

@@ -103,7 +103,7 @@ func (e *Engine) render(ctx context.Context, j job) (p *transform.Picture, err e
 	if err != nil {
 		return nil, err
 	}
-	r.overlays, r.wide = e.overlays, e.wide
+	r.overlays, r.wide, r.stages = e.overlays, e.wide, watch(ctx)
 	// C holds on to these bytes until the last step.
 	var pinner runtime.Pinner
 	defer pinner.Unpin()
@@ -114,12 +114,16 @@ func (e *Engine) render(ctx context.Context, j job) (p *transform.Picture, err e
 	if err := r.run(ctx); err != nil {
 		return nil, err
 	}
+	if err := r.stages.compute(r); err != nil {
+		return nil, err
+	}
 	body, err := e.encodeWithin(ctx, r)
 	if err != nil {
 		return nil, err
 	}
 	return &transform.Picture{
 		Body: r.orSource(body), Format: format, Width: r.image.Width(), Height: r.image.Height() / r.frames, Frames: r.frames, Source: j.header,
+		Stages: r.stages.end(),
 	}, nil
 }
 
