@@ -6,7 +6,6 @@ import (
 	"errors"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 )
 
@@ -72,50 +71,38 @@ func (c *Catalog) prepare(ctx context.Context, conn *sql.Conn, q Query, ranked b
 //     in up to 20 words; the others of the text may be similar, too.
 //
 // In a rank records are sorted by that word, by its bytes, and then by id. With Sort, and in everything that is not Find, the fourth
-// rank is left out: what is merely similar is never changed. Total counts 5,000 findings at most then.
+// rank is left out: what is merely similar is never changed.
 func (c *Catalog) Find(ctx context.Context, q Query) (page Page, err error) {
-	ranked := q.Search != "" && q.Sort == ""
-	counting, stop := context.WithCancel(ctx)
-	defer stop()
 	var (
-		beside  sync.WaitGroup
-		total   = int64(-1)
-		atLeast bool
-		apart   bool
+		s      *selection
+		ranked = q.Search != "" && q.Sort == ""
 	)
 	err = c.ask(ctx, findTimeout, func(ctx context.Context, conn *sql.Conn) error {
-		s, err := c.prepare(ctx, conn, q, ranked)
-		if err != nil {
+		if s, err = c.prepare(ctx, conn, q, ranked); err != nil {
 			return err
 		}
-		count := func() {
-			if apart = true; !q.NoTotal {
-				beside.Go(func() { total, atLeast = c.total(counting, s) })
-			}
-		}
 		if ranked {
-			page, err = c.ranked(ctx, conn, s, count)
+			page, err = c.ranked(ctx, conn, s)
 		} else {
-			count()
 			page, err = c.sorted(ctx, conn, s)
 		}
 		return err
 	})
 	if err != nil {
-		stop()
-	}
-	beside.Wait()
-	if err != nil {
 		return Page{}, fault("find records", err)
 	}
-	if apart || q.NoTotal {
-		page.Total, page.AtLeast = total, atLeast
+	switch {
+	case q.NoTotal:
+		page.Total = -1
+	case page.Total < 0:
+		page.Total, page.AtLeast = c.total(ctx, s)
 	}
 	return page, nil
 }
 
-// sorted returns the page of a query that is sorted by columns.
+// sorted returns the page of a query that is sorted by columns, without its Total.
 func (c *Catalog) sorted(ctx context.Context, conn *sql.Conn, q *selection) (page Page, err error) {
+	page.Total = -1
 	o, err := c.ordered(q)
 	if err != nil {
 		return page, err

@@ -54,7 +54,9 @@ type limits struct {
 }
 
 // Reading a row of an index by itself costs two tenths of a microsecond, handing it over three, and looking for it ten or more.
-var usualLimits = limits{total: TotalBound, look: 3000, probed: 100, set: 30_000, few: 1000, all: 2000, walk: 1000, verify: 128, terms: 100, rows: 500}
+var usualLimits = limits{
+	total: TotalBound, look: LookBound, probed: 100, set: 30_000, few: 1000, all: SearchBound, walk: 1000, verify: 128, terms: 100, rows: 500,
+}
 
 // choose lets the condition lead that has the fewest rows.
 func (c *Catalog) choose(ctx context.Context, db asker, q *selection) error {

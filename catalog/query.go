@@ -88,8 +88,11 @@ type Query struct {
 // Page is a part of what a query selects.
 type Page struct {
 	Records []Record
-	// Total is how many are selected in all: exact up to TotalBound, and -1 when it was not asked for or could not be counted in
-	// time.
+	// Total is how many are selected in all; -1 when it was not asked for or could not be counted in time. Where indexes say it
+	// alone, which is for Tag, Label, File, Name, plain paths of Data, ScopeOwn and a time, together or not, or for ScopePublic and
+	// a time, it is exact up to TotalBound. Where records have to be looked at it is exact while one of the things that are asked
+	// for holds for LookBound of them at most; beyond that, those that are selected among LookBound of these are counted. A
+	// search for one word is counted up to SearchBound findings.
 	Total int64
 	// AtLeast says that Total is a lower bound.
 	AtLeast bool
@@ -97,8 +100,12 @@ type Page struct {
 	Next string
 }
 
-// TotalBound is how far Find counts. Count has no bound.
-const TotalBound = 10_000
+// How far Find counts; Count has no bound.
+const (
+	TotalBound  = 10_000
+	LookBound   = 3000
+	SearchBound = 2000
+)
 
 // Columns are the paths that a filter may ask for.
 func Columns() filter.Columns {

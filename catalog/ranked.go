@@ -87,8 +87,8 @@ func (m *matches) all() (found []finding) {
 	return found
 }
 
-// ranked returns the page of a search in its ranks; with its Total where all findings were read, and calls count where not.
-func (c *Catalog) ranked(ctx context.Context, conn *sql.Conn, q *selection, count func()) (page Page, err error) {
+// ranked returns the page of a search in its ranks; its Total is -1 where not all findings were read.
+func (c *Catalog) ranked(ctx context.Context, conn *sql.Conn, q *selection) (page Page, err error) {
 	after := finding{rank: -1}
 	if q.After != "" {
 		values, err := readCursor(q.After, "search", false, []any{int64(0), "", ""})
@@ -106,12 +106,11 @@ func (c *Catalog) ranked(ctx context.Context, conn *sql.Conn, q *selection, coun
 	if err != nil {
 		return page, err
 	}
-	if all {
+	if page.Total = -1; all {
 		page.Total = int64(len(found))
 		from, _ := slices.BinarySearchFunc(found, after, func(f, after finding) int { return cmp.Or(f.compare(after), -1) })
 		found = found[from:]
 	} else {
-		count()
 		w := walk{catalog: c, limits: c.limits, db: tx, q: q.others(lead{byWord, 0}), words: q.words, need: q.Skip + q.Limit + 1}
 		if found, err = w.from(ctx, after); err != nil {
 			return page, err
@@ -171,9 +170,9 @@ func (c *Catalog) few(ctx context.Context, db asker, q *selection) (ids []string
 		ids = append(ids, id)
 		return err
 	})
+	ok = len(ids) <= c.limits.few
 	slices.Sort(ids)
-	ids = slices.Compact(ids)
-	return ids, met, len(ids) <= c.limits.few, err
+	return slices.Compact(ids), met, ok, err
 }
 
 // findAll returns all that is found, in its ranks; false when it is too much.

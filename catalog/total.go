@@ -43,12 +43,15 @@ func (c *Catalog) countTotal(ctx context.Context, db asker, q *selection) (n int
 		return int64(min(rows, c.limits.total)), rows > c.limits.total, nil
 	case c.meets(q):
 		s.text(`SELECT COUNT(*) FROM (`)
-		c.meet(&s, q, q.leads, "time, record", order{name: "time"}, nil)
+		c.meet(&s, q, q.leads, "time, record", order{}, nil)
 		if c.dialect.Merge {
 			s.text(` ORDER BY 1, 2`)
 		}
+		s.text(` LIMIT `)
+		s.value(c.limits.total + 1)
 		s.text(`) k`)
-		rows = 0
+		err := db.QueryRowContext(ctx, s.String(), s.args...).Scan(&n)
+		return min(n, int64(c.limits.total)), n > int64(c.limits.total), err
 	case q.lead.by == byTime && q.Scope != ScopePublic && q.From.IsZero() && q.To.IsZero():
 		if err := c.countLatest(ctx, db, &s, q); err != nil {
 			return 0, false, err

@@ -6,6 +6,8 @@
 # 3. Else (Debian 12) Debian 13's source packages of highway and vips are built under /usr/local:
 #    highway gives libvips its SIMD; every codec comes from the distribution.
 #
+# Then the codecs of libheif, where they are packages that nothing depends on (Debian 13): AVIF is written by aom, HEIC by x265.
+#
 # Safe to run again: nothing is downloaded or built twice. Root is needed for the installing
 # steps only; sudo is used for them where the caller is not root.
 set -euo pipefail
@@ -23,6 +25,12 @@ as_root() {
   sudo "$@"
 }
 
+# may_install NAMES...: ends with what to do where packages are needed and cannot be installed.
+may_install() {
+  [ "$(id -u)" = 0 ] || command -v sudo >/dev/null ||
+    die "root is needed to install $*: run deploy/libvips.sh as root, or install sudo, then run this again"
+}
+
 at_least() { [ "$(printf '%s\n%s\n' "$2" "$1" | sort -V | head -n 1)" = "$2" ]; }
 
 installed() { pkg-config --modversion vips 2>/dev/null || true; }
@@ -31,6 +39,15 @@ ready() {
   local have
   have=$(installed)
   [ -n "$have" ] && at_least "$have" "$want"
+}
+
+# missing_codecs prints those of libheif's codecs that are packages here and are not installed.
+missing_codecs() {
+  local name
+  compgen -G '/usr/lib/*/libheif/plugins' >/dev/null && command -v apt-get >/dev/null || return 0
+  for name in aomenc x265; do
+    compgen -G "/usr/lib/*/libheif/plugins/libheif-$name.so" >/dev/null || echo "libheif-plugin-$name"
+  done
 }
 
 install_packages() {
@@ -98,22 +115,30 @@ build_from_source() {
   build_vips
 }
 
-main() {
-  if ready; then say "$(installed) is installed"; return; fi
+install_libvips() {
   command -v apt-get >/dev/null ||
     die "libvips >= $want with headers is needed; install it with this system's packages, then run this again"
-  [ "$(id -u)" = 0 ] || command -v sudo >/dev/null ||
-    die "root is needed to install build-essential, pkg-config and libvips-dev >= $want (an older one is built anew):" \
-      "run deploy/libvips.sh as root, or install sudo, then run this again"
+  may_install build-essential, pkg-config and "libvips-dev >= $want (an older one is built anew)"
   as_root apt-get update -q >/dev/null
   local offered
   offered=$(candidate libvips-dev)
   if [ -n "$offered" ] && at_least "$offered" "$want"; then
     install_packages build-essential pkg-config libvips-dev
   else
-    build_from_source
+    (build_from_source)
   fi
   ready || die "the installed libvips ($(installed)) is still older than $want"
+}
+
+main() {
+  ready || install_libvips
+  local codecs
+  mapfile -t codecs < <(missing_codecs)
+  if [ ${#codecs[@]} -gt 0 ]; then
+    may_install "${codecs[@]}"
+    as_root apt-get update -q >/dev/null
+    install_packages "${codecs[@]}"
+  fi
   say "$(installed) is installed"
 }
 

@@ -131,7 +131,7 @@ func RunPlans(t *testing.T, c *catalog.Catalog, plans map[string]func(*catalog.C
 	for i, name := range slices.Sorted(maps.Keys(plans)) {
 		t.Run(name, func(t *testing.T) {
 			plans[name](c)
-			askQueries(t, c, l, uint64(i), 40)
+			askQueries(t, c, l, uint64(i), 16)
 		})
 	}
 }

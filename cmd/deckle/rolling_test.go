@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -155,4 +156,47 @@ func seconds(all []time.Duration) string {
 		texts = append(texts, fmt.Sprintf("%.1f", d.Seconds()))
 	}
 	return strings.Join(texts, ", ")
+}
+
+// lastFree is the last migration that did as it liked: after it there were databases that several nodes share.
+const lastFree = "00012_data.sql"
+
+// TestMigrationsOnlyAdd: a node of the former version works on, on the schema that the next version has brought up to date.
+func TestMigrationsOnlyAdd(t *testing.T) {
+	files, err := filepath.Glob("../../catalog/migrations/*.sql")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("%v %v", files, err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		up, _, _ := strings.Cut(string(text), "-- +goose Down")
+		up = regexp.MustCompile(`(?m)--.*$`).ReplaceAllString(up, "")
+		if breaks := breaksFormer(up); breaks != "" && filepath.Base(file) > lastFree {
+			t.Errorf("%s: %q breaks nodes of the version before; the version after the next may do so", filepath.Base(file), breaks)
+		}
+	}
+	for statement, want := range map[string]bool{
+		"ALTER TABLE a ADD COLUMN b BIGINT NOT NULL DEFAULT 0": false, "CREATE INDEX a ON b (c)": false, "DROP INDEX a": false,
+		"CREATE TABLE a (\n b TEXT NOT NULL\n)": false, "ALTER TABLE a ADD COLUMN b TEXT": false, "ALTER TABLE a ADD COLUMN b TEXT NOT NULL": true,
+		"DROP TABLE a": true, "ALTER TABLE a DROP COLUMN b": true, "ALTER TABLE a\n  RENAME COLUMN b TO c": true, "alter table a rename to b": true,
+	} {
+		if got := breaksFormer(statement) != ""; got != want {
+			t.Errorf("%s: %t", statement, got)
+		}
+	}
+}
+
+// breaksFormer returns the first statement that takes something away from nodes of the version before, or asks of them what they do not know.
+func breaksFormer(sql string) string {
+	for statement := range strings.SplitSeq(strings.ToUpper(sql), ";") {
+		words := " " + strings.Join(strings.Fields(statement), " ") + " "
+		demands := strings.Contains(words, " ADD COLUMN ") && strings.Contains(words, " NOT NULL ") && !strings.Contains(words, " DEFAULT ")
+		if demands || strings.Contains(words, " DROP TABLE ") || strings.Contains(words, " DROP COLUMN ") || strings.Contains(words, " RENAME ") {
+			return strings.TrimSpace(words)
+		}
+	}
+	return ""
 }

@@ -59,7 +59,10 @@ conf=$(<"$here/nginx.conf")
 conf=${conf//DIR/$data} conf=${conf//NODES/$nodes} conf=${conf//PORT/$port}
 printf '%s\n' "$conf" >"$data/nginx.conf"
 for i in 1 2 3; do await "node$i" "http://127.0.0.1:$((port + i))/_health"; done
-start nginx nginx -e stderr -p "$data" -c "$data/nginx.conf"
+# Started by root, nginx would work as a user who need not be able to walk to the folder where long bodies wait.
+as=()
+[ "$(id -u)" != 0 ] || as=(-g "user root;")
+start nginx nginx -e stderr -p "$data" -c "$data/nginx.conf" "${as[@]}"
 await nginx "http://127.0.0.1:$port/_health"
 
 echo "edge      http://127.0.0.1:$port/           nginx before three nodes; X-Node says which one answered"

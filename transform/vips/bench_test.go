@@ -2,7 +2,10 @@ package vips
 
 import (
 	"context"
+	"image"
+	"syscall"
 	"testing"
+	"time"
 
 	libvips "github.com/cshum/vipsgen/vips816"
 
@@ -36,4 +39,34 @@ func BenchmarkThumbnail12MP(b *testing.B) {
 		}
 		img.Close()
 	}
+}
+
+// BenchmarkAnimation is bench/results/animations.md, of pictures made here. Its times are of this process's CPU, which a busy
+// machine moves less than the clock's.
+func BenchmarkAnimation(b *testing.B) {
+	var frames []image.Image
+	for i := range 12 {
+		frames = append(frames, testimage.Photo(400, 300, uint64(i+1)))
+	}
+	film := testimage.GIF(frames...)
+	webp := mustRender(b, film, transform.Spec{Format: transform.WebP}).Body
+	for name, source := range map[string][]byte{"gif": film, "webp": webp} {
+		for _, f := range []transform.Format{transform.WebP, transform.GIF} {
+			b.Run(name+" to "+f.String(), func(b *testing.B) {
+				begin := cpuTime(b)
+				for b.Loop() {
+					mustRender(b, source, transform.Spec{Format: f, Width: 200})
+				}
+				b.ReportMetric(float64((cpuTime(b)-begin).Microseconds())/1000/float64(b.N), "cpu-ms/op")
+			})
+		}
+	}
+}
+
+func cpuTime(b *testing.B) time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
