@@ -116,7 +116,7 @@ func (u *upgrade) hears(from, to *daemon, seed uint64) {
 // picture is another one, and no upload is lost. Versions that run side by side hear each other, and the way back works as well.
 func TestRollingUpgrade(t *testing.T) {
 	u := startUpgrade(t)
-	every, side := 40*time.Millisecond, 20
+	every, side := 80*time.Millisecond, 20
 	if u.former.program != "" {
 		every, side = 20*time.Millisecond, 1000
 	}
