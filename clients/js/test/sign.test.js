@@ -1,11 +1,8 @@
 import assert from "node:assert/strict";
-import { webcrypto } from "node:crypto";
 import { test } from "node:test";
 
 import { parameters, sign, signer } from "deckle-client/sign";
-
-// From Node 20 on, which the module asks for, it is there; Debian 12 tests with 18.
-globalThis.crypto ??= webcrypto;
+import "../testdata/webcrypto.js";
 
 const secret = "test-secret";
 const expires = 1702156800;

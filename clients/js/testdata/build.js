@@ -4,6 +4,7 @@ import { createInterface } from "node:readline";
 
 import { path } from "deckle-client";
 import { sign, signer } from "deckle-client/sign";
+import "./webcrypto.js";
 
 for await (const line of createInterface({ input: process.stdin })) {
   const { id, options, how, scoped } = JSON.parse(line);
