@@ -2,7 +2,6 @@ package vips
 
 import (
 	"context"
-	"reflect"
 	"time"
 
 	libvips "github.com/cshum/vipsgen/vips816"
@@ -85,7 +84,7 @@ func inner(image *libvips.Image) uintptr {
 	if image == nil {
 		return 0
 	}
-	return reflect.ValueOf(image).Elem().FieldByName("image").Pointer()
+	return uintptr(native(image))
 }
 
 // rest tells of the time that no stage has been told of.
