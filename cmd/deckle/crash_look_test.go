@@ -11,6 +11,7 @@ import (
 	"image"
 	"io/fs"
 	"math"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -68,7 +69,11 @@ func (s seen) sha256() string {
 func (l *lives) look(ids [2]string, maybe []lifeState, sure bool) (found lifeState, ok bool) {
 	var said [2]seen
 	for i, id := range ids {
-		got := request("GET", l.d.admin+"/sources/"+id, nil)
+		ask := func() reply { return request("GET", l.d.admin+"/sources/"+id, nil) }
+		got := ask()
+		if sure && got.status == http.StatusServiceUnavailable {
+			got = patiently(ask)
+		}
 		if got.status == 0 || got.status >= 500 {
 			if sure {
 				l.fault("lost", "%s cannot be asked about: %d %v %s", id, got.status, got.err, got.body)

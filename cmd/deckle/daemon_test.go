@@ -212,6 +212,16 @@ var client = &http.Client{
 	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 }
 
+// patiently asks again while the answer says to try again later, for half a minute: a machine that is busy with other things is
+// no fault of the server's.
+func patiently(ask func() reply) reply {
+	for late := time.Now().Add(30 * time.Second); ; time.Sleep(100 * time.Millisecond) {
+		if got := ask(); got.status != http.StatusServiceUnavailable || time.Now().After(late) {
+			return got
+		}
+	}
+}
+
 func request(method, url string, body io.Reader, header ...string) reply {
 	r, err := http.NewRequest(method, url, body)
 	if err != nil {
