@@ -132,8 +132,10 @@ func charge(ctx context.Context, tx *sql.Tx, owner string, pictures, bytes int64
 		return ErrAccount
 	case a.LimitPictures > 0 && a.Pictures+pictures > a.LimitPictures:
 		return fmt.Errorf("%w: the account may have %d pictures, and has %d", ErrQuota, a.LimitPictures, a.Pictures)
+	case a.LimitBytes > 0 && a.Bytes+bytes > a.LimitBytes:
+		return fmt.Errorf("%w: the account may have %d bytes, has %d, and this needs %d more", ErrQuota, a.LimitBytes, a.Bytes, bytes)
 	}
-	return fmt.Errorf("%w: the account may have %d bytes, has %d, and this needs %d more", ErrQuota, a.LimitBytes, a.Bytes, bytes)
+	return tryCharge(ctx, tx, owner, pictures, bytes) // it was made, or given room, between the two statements
 }
 
 func tryCharge(ctx context.Context, tx *sql.Tx, owner string, pictures, bytes int64) error {

@@ -38,6 +38,7 @@ func Run(t *testing.T, open func(t *testing.T) *catalog.Catalog) {
 	t.Run("accounts", func(t *testing.T) { testAccounts(t, open(t)) })
 	t.Run("limits of accounts", func(t *testing.T) { testLimits(t, open(t)) })
 	t.Run("a quota at once", func(t *testing.T) { testQuotaAtOnce(t, open(t)) })
+	t.Run("first uploads at once", func(t *testing.T) { testFirstAtOnce(t, open(t)) })
 	t.Run("a quota of what waits", func(t *testing.T) { testQuotaWaiting(t, open(t)) })
 	t.Run("deletions of accounts", func(t *testing.T) { testDeletions(t, open(t)) })
 	t.Run("deletions that are forgotten", func(t *testing.T) { testForgottenDeletion(t, open(t)) })

@@ -230,6 +230,17 @@ func testQuotaAtOnce(t *testing.T, c *catalog.Catalog) {
 	}
 }
 
+// testFirstAtOnce has the first uploads of owners who have no account yet come at once: none is refused, as there is no limit.
+func testFirstAtOnce(t *testing.T, c *catalog.Catalog) {
+	for n := range 10 {
+		owner := fmt.Sprint("new", n)
+		won := contend(t, 8, catalog.ErrQuota, func(i int) error { return await(t, c, owned(fmt.Sprint(owner, "/", i), owner, 10)) })
+		if won != 8 {
+			t.Errorf("%d of 8 first uploads were taken", won)
+		}
+	}
+}
+
 // await keeps an upload that waits to be published.
 func await(t *testing.T, c *catalog.Catalog, r catalog.Record) error {
 	_, err := c.Settle(t.Context(), epoch, catalog.Step{Replace: true, Keep: &catalog.Aside{
