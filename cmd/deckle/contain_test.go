@@ -76,14 +76,23 @@ func (d *daemon) busy(before map[int]int) (busiest int) {
 	return busiest
 }
 
-// idleCPU waits until all children are there, and returns what each has used.
-func (d *daemon) idleCPU(children int) map[int]int {
+// idleCPU waits until all children are ready, and returns what each has used. One that has just been killed may be counted still,
+// and the one in its place be starting: what is counted has to be what is there, before and after.
+func (d *daemon) idleCPU(children int) (used map[int]int) {
 	d.t.Helper()
-	used := map[int]int{}
-	eventually(d.t, 20*time.Second, "all renderers are ready", func() bool { return d.metric("deckle_renderers") == float64(children) })
-	for _, pid := range d.renderers() {
-		used[pid] = cpu(pid)
-	}
+	ready := func() bool { return d.metric("deckle_renderers") == float64(children) }
+	eventually(d.t, 20*time.Second, "all renderers are ready", func() bool {
+		if !ready() {
+			return false
+		}
+		used = map[int]int{}
+		for _, pid := range d.renderers() {
+			if !gone(pid) {
+				used[pid] = cpu(pid)
+			}
+		}
+		return len(used) == children && ready()
+	})
 	return used
 }
 

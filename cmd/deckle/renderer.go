@@ -112,7 +112,7 @@ func (n *node) vipsGauges(m *admin.Metrics, read func() (held, most int64)) {
 func (n *node) poolMetrics(m *admin.Metrics) {
 	p := n.pool
 	n.vipsGauges(m, func() (held, most int64) { now := p.Memory(); return now.Held, now.Most })
-	m.Gauge("deckle_renderers", "Renderers that are alive.", func() float64 { return float64(p.Stats().Children) })
+	m.Gauge("deckle_renderers", "Renderers that are ready or at work.", func() float64 { return float64(p.Stats().Children) })
 	m.Gauge("deckle_renderer_memory_bytes", "Bytes of memory that all renderers take; what they share counts once.", func() float64 {
 		now := p.Memory()
 		if now.Proportional > 0 {

@@ -27,6 +27,7 @@ type child struct {
 	gone    chan struct{} // closed when the process has been reaped
 	seq     uint64
 	renders int
+	ready   bool // has said hello; guarded by the pool's mu
 
 	held, most atomic.Int64 // see Memory
 }
@@ -54,6 +55,9 @@ func (p *Pool) start() (*child, error) {
 		return nil, fmt.Errorf("start renderer: %w", err)
 	}
 	c.took = time.Since(begin)
+	p.mu.Lock()
+	c.ready = true
+	p.mu.Unlock()
 	return c, nil
 }
 

@@ -21,7 +21,7 @@ type counts struct {
 type Stats struct {
 	Renders     int64            // given to children
 	Ended       map[string]int64 // children that ended, by reason: crash, deadline, cancel, recycle, idle, start
-	Children    int              // alive now
+	Children    int              // ready or at work now
 	Quarantined int              // sources that get no renderer now
 	Refused     int64            // renders refused because of that
 	Muted       int64            // lines of children that were not logged, because there were too many
@@ -42,7 +42,11 @@ func (p *Pool) Stats() Stats {
 	}
 	s.PyramidsRaised, s.PyramidRenders, s.PyramidBytes = p.pyramids.facts()
 	p.mu.Lock()
-	s.Children = len(p.children)
+	for c := range p.children {
+		if c.ready {
+			s.Children++
+		}
+	}
 	p.mu.Unlock()
 	return s
 }
