@@ -224,16 +224,9 @@ func removeCounted(ctx context.Context, tx *sql.Tx, s Step) (Record, error) {
 
 // hold has a change hold what its account needs for the record that is to come, in place of what it holds. ErrQuota, ErrAccount.
 func hold(ctx context.Context, tx *sql.Tx, change *Change, r Record) error {
-	owner, pictures, bytes := r.Owner, int64(1), r.Bytes
-	former, err := accounted(ctx, tx, r.ID)
-	if err != nil {
+	owner, pictures, bytes, err := needs(ctx, tx, r)
+	if err != nil || owner == "" {
 		return err
-	}
-	if former != nil && (owner == "" || owner == former.Owner) { // it stays the owner's
-		owner, pictures, bytes = former.Owner, 0, max(0, r.Bytes-former.Bytes)
-	}
-	if owner == "" {
-		return nil
 	}
 	if err := letGo(ctx, tx, change); err != nil {
 		return err
@@ -246,6 +239,18 @@ func hold(ctx context.Context, tx *sql.Tx, change *Change, r Record) error {
 	return orElse(result, err, ErrChanging)
 }
 
+// needs is whose account will need room for a record that is to come, and how much more than it has; nobody's is "".
+func needs(ctx context.Context, tx *sql.Tx, r Record) (owner string, pictures, bytes int64, err error) {
+	former, err := accounted(ctx, tx, r.ID)
+	if err != nil {
+		return "", 0, 0, err
+	}
+	if former != nil && (r.Owner == "" || r.Owner == former.Owner) { // it stays the owner's
+		return former.Owner, 0, max(0, r.Bytes-former.Bytes), nil
+	}
+	return r.Owner, 1, r.Bytes, nil
+}
+
 // mayWait tells whether an upload may wait to be published: the account must have room for it beside all others of the owner that
 // wait. ErrQuota, ErrAccount. What waits is not counted as had; the account's row is locked meanwhile, so that of two uploads at once the
 // later one sees the other.
@@ -253,13 +258,9 @@ func mayWait(ctx context.Context, tx *sql.Tx, r Record) error {
 	if r.Owner == "" {
 		return nil
 	}
-	pictures, bytes := int64(1), r.Bytes
-	former, err := accounted(ctx, tx, r.ID)
+	_, pictures, bytes, err := needs(ctx, tx, r)
 	if err != nil {
 		return err
-	}
-	if former != nil && former.Owner == r.Owner {
-		pictures, bytes = 0, max(0, r.Bytes-former.Bytes)
 	}
 	if err := charge(ctx, tx, r.Owner, pictures, bytes); err != nil {
 		return err

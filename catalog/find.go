@@ -47,8 +47,8 @@ func (c *Catalog) prepare(ctx context.Context, conn *sql.Conn, q Query, ranked b
 	if s.words, err = c.lookUp(ctx, conn, q.Search); err != nil {
 		return nil, err
 	}
-	for i := range s.words {
-		if ranked {
+	if ranked {
+		for i := range s.words {
 			if err := s.words[i].resemble(ctx, conn, c.dialect.Contains); err != nil {
 				return nil, err
 			}

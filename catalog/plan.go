@@ -83,39 +83,52 @@ func (c *Catalog) choose(ctx context.Context, db asker, q *selection) error {
 	if q.lone() {
 		bound = c.limits.all
 	}
-	if err := c.countRows(ctx, db, q, q.leads, bound); err != nil {
+	counts, err := c.countRows(ctx, db, q, q.leads, bound)
+	if err != nil {
 		return err
 	}
-	for _, l := range q.leads[1:] {
-		if q.rows[l] < q.rows[q.lead] {
+	q.rows = map[lead]int{}
+	for i, l := range q.leads {
+		q.rows[l] = counts[i]
+		if counts[i] < q.rows[q.lead] {
 			q.lead = l
 		}
 	}
 	return nil
 }
 
-// countRows counts the rows of conditions, up to one more than a bound.
-func (c *Catalog) countRows(ctx context.Context, db asker, q *selection, leads []lead, bound int) error {
+// countRows counts the rows of conditions, each up to one more than a bound.
+func (c *Catalog) countRows(ctx context.Context, db asker, q *selection, leads []lead, bound int) ([]int, error) {
+	return countEach(ctx, db, len(leads), bound+1, func(s *statement, i int) {
+		s.text(`SELECT 1 FROM (`)
+		c.leadRows(s, q, leads[i])
+		s.text(`) x`)
+	})
+}
+
+// countEach counts the rows of n statements, each up to a bound, in one.
+func countEach(ctx context.Context, db asker, n, bound int, rows func(s *statement, i int)) ([]int, error) {
 	var s statement
-	for i, l := range leads {
+	for i := range n {
 		if i > 0 {
 			s.text(` UNION ALL `)
 		}
 		s.text(`SELECT `)
 		s.value(i)
-		s.text(` + 0, COUNT(*) FROM (SELECT 1 FROM (`)
-		c.leadRows(&s, q, l)
-		s.text(`) x LIMIT `)
-		s.value(bound + 1)
+		s.text(` + 0, COUNT(*) FROM (`)
+		rows(&s, i)
+		s.text(` LIMIT `)
+		s.value(bound)
 		s.text(`) counted`)
 	}
-	q.rows = map[lead]int{}
-	return eachRow(ctx, db, s.String(), s.args, func(rows *sql.Rows) error {
-		var i, n int
-		err := rows.Scan(&i, &n)
-		q.rows[leads[i]] = n
+	counts := make([]int, n)
+	err := eachRow(ctx, db, s.String(), s.args, func(rows *sql.Rows) error {
+		var i, count int
+		err := rows.Scan(&i, &count)
+		counts[i] = count
 		return err
 	})
+	return counts, err
 }
 
 // leadRows writes the statement of the rows of a condition, each a time and a record; those of a word are records alone, some of

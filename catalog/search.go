@@ -91,30 +91,15 @@ func (w *word) choose(ctx context.Context, db asker) error {
 	return err
 }
 
-func rarest(ctx context.Context, db asker, grams []string) (gram string, err error) {
-	var s statement
-	for i, gram := range grams {
-		if i > 0 {
-			s.text(` UNION ALL `)
-		}
-		s.text(`SELECT `)
-		s.value(i)
-		s.text(` + 0, COUNT(*) FROM (SELECT 1 FROM grams WHERE gram = `)
-		s.value(gram)
-		s.text(` LIMIT `)
-		s.value(gramSample)
-		s.text(`) counted`)
-	}
-	least := gramSample + 1
-	err = eachRow(ctx, db, s.String(), s.args, func(rows *sql.Rows) error {
-		var i, n int
-		err := rows.Scan(&i, &n)
-		if err == nil && n < least {
-			gram, least = grams[i], n
-		}
-		return err
+func rarest(ctx context.Context, db asker, grams []string) (string, error) {
+	counts, err := countEach(ctx, db, len(grams), gramSample, func(s *statement, i int) {
+		s.text(`SELECT 1 FROM grams WHERE gram = `)
+		s.value(grams[i])
 	})
-	return gram, err
+	if err != nil {
+		return "", err
+	}
+	return grams[slices.Index(counts, slices.Min(counts))], nil
 }
 
 // resemble finds the words that are similar.

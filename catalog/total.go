@@ -22,11 +22,11 @@ func (c *Catalog) total(ctx context.Context, q *selection) (n int64, atLeast boo
 func (c *Catalog) countTotal(ctx context.Context, db asker, q *selection) (n int64, atLeast bool, err error) {
 	rows, counted := q.rows[q.lead]
 	if !counted {
-		asked := *q
-		if err := c.countRows(ctx, db, &asked, []lead{q.lead}, c.limits.total); err != nil {
+		counts, err := c.countRows(ctx, db, q, []lead{q.lead}, c.limits.total)
+		if err != nil {
 			return 0, false, err
 		}
-		rows = asked.rows[q.lead]
+		rows = counts[0]
 	}
 	left := q.others(q.lead)
 	var s statement

@@ -139,9 +139,8 @@ func (w *walk) holding(ctx context.Context, rank int, gram string, after finding
 	}
 	for begin := `>=`; !w.done(); begin = `>` {
 		var s statement
-		s.text(`SELECT g.term, (SELECT COUNT(*) FROM (SELECT 1 FROM record_terms t WHERE t.term = g.term LIMIT `)
-		s.value(w.limits.rows)
-		s.text(`) x) FROM grams g WHERE g.gram = `)
+		w.countOf(&s, "g.term")
+		s.text(` FROM grams g WHERE g.gram = `)
 		s.value(gram)
 		s.text(` AND g.term `, begin, ` `)
 		s.value(from)
@@ -168,9 +167,8 @@ func (w *walk) alike(ctx context.Context, after finding) error {
 		return nil
 	}
 	var s statement
-	s.text(`SELECT m.term, (SELECT COUNT(*) FROM (SELECT 1 FROM record_terms t WHERE t.term = m.term LIMIT `)
-	s.value(w.limits.rows)
-	s.text(`) x) FROM terms m WHERE m.term IN (`)
+	w.countOf(&s, "m.term")
+	s.text(` FROM terms m WHERE m.term IN (`)
 	list(&s, similar)
 	s.text(`)`)
 	terms, err := w.count(ctx, &s, func(term string) int { return rankSimilar + slices.Index(similar, term) })
@@ -179,6 +177,13 @@ func (w *walk) alike(ctx context.Context, after finding) error {
 	}
 	slices.SortFunc(terms, func(a, b counted) int { return a.rank - b.rank })
 	return w.terms(ctx, slices.DeleteFunc(terms, func(t counted) bool { return t.rank < after.rank }), after)
+}
+
+// countOf begins a statement of terms and how many rows each has, which count reads.
+func (w *walk) countOf(s *statement, term string) {
+	s.text(`SELECT `, term, `, (SELECT COUNT(*) FROM (SELECT 1 FROM record_terms t WHERE t.term = `, term, ` LIMIT `)
+	s.value(w.limits.rows)
+	s.text(`) x)`)
 }
 
 func (w *walk) count(ctx context.Context, s *statement, rank func(term string) int) (terms []counted, err error) {
