@@ -18,6 +18,9 @@ func TestJPEGFaults(t *testing.T) {
 		return data
 	}
 	scan := good[sos : sos+2+int(binary.BigEndian.Uint16(good[sos+2:]))]
+	extras := func(n int) []byte {
+		return concat(good[:2], bytes.Repeat([]byte{0xFF, 0xE2, 0, 3, 'x'}, n), good[2:])
+	}
 	scans := func(n int) []byte { return concat(good[:sos], bytes.Repeat(scan, n), good[sos+len(scan):]) }
 	checkHeaders(t, []headerCase{
 		{name: "no picture", data: []byte{0xFF, markerSOI, 0xFF, markerEOI}, fails: ErrMalformed},
@@ -40,6 +43,8 @@ func TestJPEGFaults(t *testing.T) {
 		{name: "segment without length", data: edit(4, 0, 1), fails: ErrMalformed},
 		{name: "200 scans", data: scans(200), want: Header{Format: JPEG, Width: 9, Height: 5, Frames: 1, Pages: 1, Orientation: 1, Quality: 80}},
 		{name: "201 scans", data: scans(201), fails: ErrLimit},
+		{name: "1000 application segments", data: extras(1000), want: Header{Format: JPEG, Width: 9, Height: 5, Frames: 1, Pages: 1, Orientation: 1, Quality: 80}},
+		{name: "1001 application segments", data: extras(1001), fails: ErrLimit},
 	})
 }
 

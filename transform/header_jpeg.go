@@ -9,6 +9,10 @@ import (
 // picture, so that a small file with thousands keeps a decoder busy for minutes (LJT-01-004).
 const maxScans = 200
 
+// maxApplication is how many APPn segments a JPEG may have, of up to 64 KB each: 255 hold the longest ICC profile, 512 all of a
+// source of 32 MiB. libjpeg walks over those that it has kept to keep another, so that 30,000 small ones take seconds.
+const maxApplication = 1000
+
 // JPEG markers, the byte after 0xFF (ITU-T T.81, table B.1).
 const (
 	markerTEM  = 0x01
@@ -27,7 +31,9 @@ const (
 	markerSOS  = 0xDA
 	markerDQT  = 0xDB
 	markerDNL  = 0xDC
+	markerAPP0 = 0xE0
 	markerAPP1 = 0xE1
+	markerAPPF = 0xEF // the last of the application segments
 )
 
 // jpegReader gathers a Header from segments.
@@ -37,6 +43,7 @@ type jpegReader struct {
 	luma   byte      // which table the first component uses
 	framed bool      // the frame header was read
 	scans  int
+	extras int // APPn segments
 }
 
 func jpegHeader(data []byte) (Header, error) {
@@ -97,6 +104,11 @@ func (r *jpegReader) next(data []byte) (marker byte, segment, after []byte, err 
 }
 
 func (r *jpegReader) segment(marker byte, segment []byte) error {
+	if marker >= markerAPP0 && marker <= markerAPPF {
+		if r.extras++; r.extras > maxApplication {
+			return tooMuch(JPEG, "it has more than %d segments of metadata", maxApplication)
+		}
+	}
 	switch {
 	case marker == markerSOI:
 		return malformed(JPEG, "a picture begins within the picture")

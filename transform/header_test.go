@@ -165,7 +165,7 @@ func TestMemoryIsBounded(t *testing.T) {
 	texts := bytes.Repeat(pngChunk("zTXt", concat([]byte("k\x00\x00"), deflated(4000))), 500)
 	frame := gifOf(1, 1, [4]int{0, 0, 1, 1})[13:27]
 	for name, data := range map[string][]byte{
-		"jpeg": concat([]byte{0xFF, markerSOI}, many([]byte{0xFF, 0xE0, 0, 2}), madeJPEG(9, 5, 80)[2:]),
+		"jpeg": concat([]byte{0xFF, markerSOI}, many([]byte{0xFF, 0xFE, 0, 2}), madeJPEG(9, 5, 80)[2:]),
 		"png":  concat(png[:33], texts, many(pngChunk("prVt", nil)), png[33:]),
 		"gif":  concat(gifOf(1, 1)[:13], many(frame)),
 		"webp": webpOf(vp8x(webpAnimated, 9, 5), many(anmf(0, 0, 9, 5, vp8(9, 5)))),

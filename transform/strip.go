@@ -59,19 +59,19 @@ func stripJPEG(data []byte) ([]byte, bool) {
 // something that is not kept.
 func keepSegment(marker byte, segment []byte) ([]byte, bool) {
 	const (
-		app0, app2, app14, appLast = 0xE0, 0xE2, 0xEE, 0xEF
-		markerDRI, markerCOM       = 0xDD, 0xFE
+		app2, app14          = 0xE2, 0xEE
+		markerDRI, markerCOM = 0xDD, 0xFE
 	)
 	body := segment[4:]
 	switch {
-	case marker == app0 && bytes.HasPrefix(body, []byte("JFIF\x00")) && len(body) >= 14:
+	case marker == markerAPP0 && bytes.HasPrefix(body, []byte("JFIF\x00")) && len(body) >= 14:
 		// Without the thumbnail that may follow, and at 72 pixels an inch (JFIF 1.02): two bytes of size, then 14 of body.
-		return append(append([]byte{0xFF, app0, 0, 16}, body[:7]...), 1, 0, 72, 0, 72, 0, 0), true
+		return append(append([]byte{0xFF, markerAPP0, 0, 16}, body[:7]...), 1, 0, 72, 0, 72, 0, 0), true
 	case marker == app14 && bytes.HasPrefix(body, []byte("Adobe")):
 		return segment, true
 	case marker == app2 && bytes.HasPrefix(body, []byte("ICC_PROFILE\x00")):
 		return nil, false
-	case marker >= app0 && marker <= appLast || marker == markerCOM:
+	case marker >= markerAPP0 && marker <= markerAPPF || marker == markerCOM:
 		return nil, true
 	case marker == markerSOF0 || marker == markerSOF1 || marker == markerSOF2 || marker == markerSOF9 || marker == markerSOFA:
 		return segment, len(body) >= 6 && body[0] == 8 && body[5] <= 3 // four are inks

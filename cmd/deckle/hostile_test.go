@@ -8,6 +8,7 @@ import (
 	"hash/crc32"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"deckle/internal/testimage"
@@ -65,6 +66,7 @@ func hostileFiles() map[string][]byte {
 		"cut.jpg":           jpeg[:30],
 		"gif43.gif":         []byte("GIF89a\xff\xff\xff\xff\x80\x00\x00\x00\x00\x00\xff\xff\xff!\xf9\x04\x01\x00\x00\x00\x00,\x00\x00\x00\x00\xff\xff\xff\xff\x00\x02\x02D\x01\x00;"),
 		"scans.jpg":         append(append([]byte{}, jpeg[:len(jpeg)-2]...), bytes.Repeat([]byte("\xff\xda\x00\x08\x01\x01\x00\x00\x3f\x00"), 3000)...),
+		"segments.jpg":      slices.Concat(jpeg[:2], bytes.Repeat([]byte("\xff\xe2\x00\x03x"), 30_000), jpeg[2:]),
 		"bmp.bmp":           append([]byte("BM"), bytes.Repeat([]byte{0xff}, 60)...),
 		"tiff.tif":          []byte("II*\x00\x08\x00\x00\x00\x01\x00\x00\x01\x04\x00\x01\x00\x00\x00\xff\xff\xff\x7f\x08\x00\x00\x00"),
 		"webp.webp":         []byte("RIFF\xff\xff\xff\x7fWEBPVP8X\x0a\x00\x00\x00\x00\x00\x00\x00\xff\xff\xff\xff\xff\xff"),
@@ -118,5 +120,38 @@ func TestHostileFiles(t *testing.T) {
 	d.mustGet("/cat_20_20.webp", "render")
 	if got := d.metric("process_resident_memory_bytes"); got > 1<<30 {
 		t.Errorf("the server has grown to %.0f MB", got/(1<<20))
+	}
+}
+
+// manyFrames is an animated WebP (RFC 9649) of n frames of one black pixel. Its lossless picture has no transform and no
+// cache; each of its five codes is a simple one of one symbol, 0.
+func manyFrames(n int) []byte {
+	part := func(name string, body []byte) []byte {
+		c := binary.LittleEndian.AppendUint32([]byte(name), uint32(len(body)))
+		return append(c, body...)
+	}
+	const atOrigin, onePixel, milliseconds = "\x00\x00\x00\x00\x00\x00", "\x00\x00\x00\x00\x00\x00", "\x64\x00\x00\x00"
+	picture := part("VP8L", []byte("\x2f\x00\x00\x00\x00\x88\x88\x08"))
+	frame := part("ANMF", append([]byte(atOrigin+onePixel+milliseconds), picture...))
+	canvas := part("VP8X", []byte("\x02\x00\x00\x00\x63\x00\x00\x63\x00\x00")) // animated, 100 x 100
+	return part("RIFF", slices.Concat([]byte("WEBP"), canvas, part("ANIM", make([]byte, 6)), bytes.Repeat(frame, n)))
+}
+
+// TestManyFrames asks for a still picture of an animation that is too long to be shown. Decoders take a time for each frame
+// that grows with its number: all of them together would take far longer than a rendering may.
+func TestManyFrames(t *testing.T) {
+	data := t.TempDir()
+	d := start(t, "--data", data)
+	if err := os.WriteFile(filepath.Join(data, "originals", "film"), manyFrames(200_000), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{"/film_50_50.webp", "/film_40_40.jpg", "/film_40_40.gif"} {
+		if got := d.get(path); got.status != 200 {
+			t.Errorf("%s: %d %v %s", path, got.status, got.err, got.body)
+		}
+	}
+	token, _ := d.token("up", false)
+	if got := request("POST", d.edge+"/up", bytes.NewReader(manyFrames(200_000)), "X-Token", token); got.status != 200 {
+		t.Errorf("upload: %d %v %s", got.status, got.err, got.body)
 	}
 }

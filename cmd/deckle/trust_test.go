@@ -115,6 +115,7 @@ func TestTrustHostile(t *testing.T) {
 	for name, file := range hostileFiles() {
 		files["made-"+name] = file
 	}
+	files["made-frames.webp"] = manyFrames(100_000)
 	names := make([]string, 0, len(files))
 	for name := range files {
 		names = append(names, name)

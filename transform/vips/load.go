@@ -138,10 +138,15 @@ func (r *render) loadJPEG(shrink float64) error {
 // loadWebP lets the decoder resize while it decodes. It can do so with still pictures only: the frames of an animation lie at
 // whole pixels of its canvas.
 func (r *render) loadWebP(shrink float64) error {
+	source := r.source
 	if r.header.Frames > 1 {
 		shrink = 1
+		if r.frames == 1 && r.page() == 0 {
+			source = transform.FirstFrame(source, r.header)
+			r.pinner.Pin(&source[0])
+		}
 	}
-	return r.opened(libvips.NewWebploadBuffer(r.source, &libvips.WebploadBufferOptions{
+	return r.opened(libvips.NewWebploadBuffer(source, &libvips.WebploadBufferOptions{
 		Page: r.page(), N: r.pages(), Scale: 1 / max(shrink, 1), Access: libvips.AccessSequential,
 	}))
 }
