@@ -6,7 +6,7 @@ backend deckle {
   .host = "127.0.0.1";
   .port = "8080";
   .first_byte_timeout = 35s; # --timeout and a little
-  .probe = {.url = "/_health"; .interval = 2s; .timeout = 1s; .window = 5; .threshold = 3;}
+  .probe = {.url = "/_health"; .interval = 2s; .timeout = 1s; .window = 5; .threshold = 3; .initial = 3;}
 }
 
 # Who may purge.
