@@ -40,7 +40,7 @@ func (s *Service) dropObject(ctx context.Context, area origin.Area, id, object s
 		err = room.Delete(ctx, object)
 	}
 	if err != nil && !errors.Is(err, origin.ErrNotFound) {
-		s.config.Log.Warn("bytes that are not served were left for the sweep", slog.String("id", id), slog.Any("error", err))
+		s.config.Log.Warn("bytes that are not served were left for the sweep", slog.String("id", id), slog.Any("cause", err))
 	}
 }
 

@@ -128,7 +128,7 @@ func (s *Service) leave(ctx context.Context, change *catalog.Change) {
 		err = s.config.Catalog.Leave(ctx, *change)
 	}
 	if err != nil {
-		s.config.Log.Warn("a source is blocked until the right to change it runs out", slog.String("id", change.ID), slog.Any("error", err))
+		s.config.Log.Warn("a source is blocked until the right to change it runs out", slog.String("id", change.ID), slog.Any("cause", err))
 	}
 }
 

@@ -56,6 +56,6 @@ func (s *Service) renew(ctx context.Context, g catalog.Grant) error {
 func (s *Service) release(ctx context.Context, g catalog.Grant) {
 	if err := s.config.Catalog.Release(context.WithoutCancel(ctx), g); err != nil {
 		s.config.Log.Warn("a grant was not freed and is blocked until its claim runs out",
-			slog.String("id", g.ID), slog.Any("error", err))
+			slog.String("id", g.ID), slog.Any("cause", err))
 	}
 }

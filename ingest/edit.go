@@ -233,7 +233,7 @@ func (e *edit) move(ctx context.Context, former *catalog.Change) error {
 	}
 	if err := e.erase(ctx, former, in); err != nil {
 		// It was decided: whoever comes next finishes it, or Recover.
-		e.config.Log.Warn("a source that was moved has not been erased yet", slog.String("id", e.id), slog.Any("error", err))
+		e.config.Log.Warn("a source that was moved has not been erased yet", slog.String("id", e.id), slog.Any("cause", err))
 		e.leave(ctx, former)
 	}
 	return nil

@@ -155,7 +155,7 @@ func (s *Service) sweepSometimes(ctx context.Context) {
 		return
 	}
 	if _, err := s.config.Catalog.Sweep(ctx, s.config.Now(), sweepBatch); err != nil {
-		s.config.Log.Warn("expired grants were not swept", slog.Any("error", err))
+		s.config.Log.Warn("expired grants were not swept", slog.Any("cause", err))
 	}
 }
 

@@ -76,7 +76,7 @@ func (l *Labeller) lease(ctx context.Context, n int) (jobs []catalog.Job, pause 
 		jobs, err = l.config.Catalog.LeaseJobs(ctx, labelKind, l.owner, n, now.Add(l.config.Lease), now)
 	}
 	if err != nil && ctx.Err() == nil {
-		l.config.Log.Warn("the queue of pictures to label does not answer", slog.Any("error", err))
+		l.config.Log.Warn("the queue of pictures to label does not answer", slog.Any("cause", err))
 	}
 	return jobs, l.config.Poll
 }
@@ -119,7 +119,7 @@ func (l *Labeller) work(ctx context.Context, job catalog.Job) {
 	}
 	if err != nil && !errors.Is(err, catalog.ErrLease) {
 		l.config.Log.Warn("the queue was not told how a picture's labelling ended; it is repeated when its lease runs out",
-			slog.String("id", job.Subject), slog.Any("error", err))
+			slog.String("id", job.Subject), slog.Any("cause", err))
 	}
 }
 

@@ -213,7 +213,7 @@ func (d *depositing) rename(ctx context.Context, r *catalog.Record, former catal
 // undo takes back at once what a deposit that failed may have stored. When that fails, too, Recover does it.
 func (d *depositing) undo(ctx context.Context, id string) {
 	if err := d.changing(context.WithoutCancel(ctx), id, intent{}, nil, d.end); err != nil {
-		d.config.Log.Warn("a refused deposit has not been taken back yet", slog.String("id", id), slog.Any("error", err))
+		d.config.Log.Warn("a refused deposit has not been taken back yet", slog.String("id", id), slog.Any("cause", err))
 	}
 }
 

@@ -73,14 +73,14 @@ func (s *Service) workOne(ctx context.Context) bool {
 	leased, err := s.config.Catalog.LeaseJobs(ctx, kindOutput, s.worker, 1, now.Add(s.config.Lease), now)
 	if err != nil || len(leased) == 0 {
 		if err != nil && ctx.Err() == nil {
-			s.config.Log.Warn("outputs that wait cannot be looked for", slog.Any("error", err))
+			s.config.Log.Warn("outputs that wait cannot be looked for", slog.Any("cause", err))
 			s.pauseFor(ctx, outputPause)
 		}
 		return false
 	}
 	defer s.ended.happen()
 	if err := s.output(ctx, leased[0]); err != nil && !errors.Is(err, catalog.ErrLease) {
-		s.config.Log.Warn("what became of an output could not be kept", slog.String("id", leased[0].Subject), slog.Any("error", err))
+		s.config.Log.Warn("what became of an output could not be kept", slog.String("id", leased[0].Subject), slog.Any("cause", err))
 	}
 	return true
 }

@@ -54,7 +54,7 @@ func (s *Service) recordPut(ctx context.Context, change *catalog.Change, in inte
 	s.config.Versions.Set(change.ID, info)
 	if in.Replace {
 		if err := s.config.Purge(ctx, change.ID); err != nil {
-			s.config.Log.Warn("variants of a replaced source were not purged", slog.String("id", change.ID), slog.Any("error", err))
+			s.config.Log.Warn("variants of a replaced source were not purged", slog.String("id", change.ID), slog.Any("cause", err))
 		}
 	}
 	if in.Object != "" {

@@ -128,7 +128,7 @@ func (s *Service) Tend(ctx context.Context) {
 		_, recoverErr := s.Recover(ctx)
 		_, sweepErr := s.SweepIncoming(ctx)
 		if err := errors.Join(recoverErr, sweepErr, s.sweepJobs(ctx)); err != nil && ctx.Err() == nil {
-			s.config.Log.Warn("not everything that was left over could be seen to", "error", err)
+			s.config.Log.Warn("not everything that was left over could be seen to", "cause", err)
 		}
 		select {
 		case <-ctx.Done():

@@ -244,7 +244,7 @@ func (m *series) abort(s *Service) {
 // abort drops what was staged; after a commit there is nothing to drop.
 func (s *Service) abort(staged origin.Staged) {
 	if err := staged.Abort(); err != nil {
-		s.config.Log.Warn("a refused upload was left in the store's room for uploads", slog.Any("error", err))
+		s.config.Log.Warn("a refused upload was left in the store's room for uploads", slog.Any("cause", err))
 	}
 }
 

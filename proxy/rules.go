@@ -57,16 +57,19 @@ func (l Ladder) rung(side int) int {
 	return l[min(i, len(l)-1)]
 }
 
-// bound returns what r asks for within the bounds of sizes, and whether that is something else.
-func (p *Proxy) bound(r Request) (transform.Spec, bool) {
+// Bound returns what r asks for within the bounds of sizes, and whether that is something else: on the ladder where there is one,
+// else with sides of at most most device pixels.
+func (rules *Rules) Bound(r Request, most int) (transform.Spec, bool) {
 	switch {
 	case !r.Sized:
 		return r.Spec, false
-	case len(p.Sizes) > 0:
-		return p.Sizes.Climb(r.Spec)
+	case len(rules.Sizes) > 0:
+		return rules.Sizes.Climb(r.Spec)
 	}
-	return r.Spec.Clamp(p.Limits.OutputSide)
+	return r.Spec.Clamp(most)
 }
+
+func (p *Proxy) bound(r Request) (transform.Spec, bool) { return p.Bound(r, p.Limits.OutputSide) }
 
 // snaps tells whether a size out of bounds is served as the nearest one within.
 func (p *Proxy) snaps() bool { return p.Snap && len(p.Sizes) > 0 }

@@ -9,6 +9,7 @@ command -v redis-server >/dev/null || missing+=(redis-server)
 command -v nginx >/dev/null || missing+=(nginx-light)
 command -v curl >/dev/null || missing+=(curl)
 if [ "${1:-}" != fleet ]; then
+  command -v varnishd >/dev/null || missing+=(varnish)
   # Its programs alone: tests make a cluster of their own, so that none is made and started here.
   compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || command -v initdb >/dev/null || missing+=(postgresql)
   # The samples in docs/signing are run in their languages.

@@ -117,11 +117,14 @@ func (s *Service) Authenticate(ctx context.Context, credential string) (auth.Pri
 		return auth.Principal{}, err
 	}
 	hash := auth.HashKey(credential)
-	if v, ok := s.known.Get(hash); ok && s.config.Now().Before(v.until) {
+	if v, ok := s.recall(hash); ok {
 		return v.principal, v.err
 	}
 	// Whoever asks first asks for all; that one's leaving must not cost the others their answer.
 	answers := s.asking.DoChan(hash, func() (any, error) {
+		if v, ok := s.recall(hash); ok { // answered since it was looked for
+			return v.principal, v.err
+		}
 		return s.ask(context.WithoutCancel(ctx), credential, hash)
 	})
 	select {
@@ -131,6 +134,12 @@ func (s *Service) Authenticate(ctx context.Context, credential string) (auth.Pri
 	case <-ctx.Done():
 		return auth.Principal{}, errors.Join(auth.ErrUnavailable, ctx.Err())
 	}
+}
+
+// recall returns what is remembered of a token and still stands.
+func (s *Service) recall(hash string) (verdict, bool) {
+	v, ok := s.known.Get(hash)
+	return v, ok && s.config.Now().Before(v.until)
 }
 
 // ask asks the service, unless it fails or has enough to do, and remembers what it says.

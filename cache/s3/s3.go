@@ -57,9 +57,9 @@ type Tier struct {
 var _ cache.Tier = (*Tier)(nil)
 
 // New returns a tier on s3://bucket/prefix?endpoint=URL&region=R&path_style=true. Without endpoint it is AWS, without region
-// the environment says which. Credentials come from the places where all S3 tools look for them: environment, shared files,
-// the instance. With an endpoint, buckets are part of the path unless path_style=false. The bucket has to exist, and is not
-// asked for until the tier is used.
+// the environment says which; with an endpoint it is us-east-1 where neither does, as compatible servers take it. Credentials
+// come from the places where all S3 tools look for them: environment, shared files, the instance. With an endpoint, buckets are
+// part of the path unless path_style=false. The bucket has to exist, and is not asked for until the tier is used.
 func New(ctx context.Context, url string) (*Tier, error) {
 	a, err := parse(url)
 	if err != nil {
@@ -74,8 +74,12 @@ func New(ctx context.Context, url string) (*Tier, error) {
 	if err != nil {
 		return nil, fmt.Errorf("configure S3: %w", err)
 	}
-	if cfg.Region == "" {
-		return nil, errors.New("configure S3: no region, neither in the URL nor in the environment")
+	switch {
+	case cfg.Region != "":
+	case a.endpoint != "":
+		cfg.Region = "us-east-1" // what compatible servers take, or pass over
+	default:
+		return nil, errors.New("configure S3: no region; name it in the URL (region=eu-west-1) or in AWS_REGION")
 	}
 	if configured, ok := cfg.HTTPClient.(*awshttp.BuildableClient); ok {
 		buildable = configured

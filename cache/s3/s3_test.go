@@ -341,4 +341,11 @@ func TestNewNeedsARegion(t *testing.T) {
 	if _, err := New(t.Context(), "s3://b"); err == nil {
 		t.Error("New without a region = nil error")
 	}
+	tier, err := New(t.Context(), "s3://b?endpoint=http://localhost:1")
+	if err != nil {
+		t.Fatalf("New with an endpoint and no region: %v", err)
+	}
+	if err := tier.Close(); err != nil {
+		t.Error(err)
+	}
 }

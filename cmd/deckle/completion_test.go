@@ -62,6 +62,22 @@ func TestCommands(t *testing.T) {
 	}
 }
 
+// TestHelpShowsDefaults: kong shows a placeholder in the place of a default, so that no flag may have both.
+func TestHelpShowsDefaults(t *testing.T) {
+	var walk func(*kong.Node)
+	walk = func(n *kong.Node) {
+		for _, f := range n.Flags {
+			if f.HasDefault && !f.IsBool() && f.PlaceHolder != "" {
+				t.Errorf("%s --%s: the help does not show its default, %s", n.FullPath(), f.Name, f.Default)
+			}
+		}
+		for _, child := range n.Children {
+			walk(child)
+		}
+	}
+	walk(commandLine(t).Model.Node)
+}
+
 // TestExamples has a shell split every example, and our parser read it. Each is shown for the command that it calls.
 func TestExamples(t *testing.T) {
 	for path, lines := range examples {

@@ -38,7 +38,7 @@ type settings struct {
 	Origin string `help:"Where originals live: file:///path, s3://bucket/prefix?endpoint=URL&region=R, or https://host/path (read only). Several, by id prefix: shop=s3://...,file:///path. Default: a directory under the data directory." placeholder:"URL"`
 	Memory string `default:"256MiB" help:"Size of the memory tier."`
 	Redis  string `help:"Shared tier: redis://host:port/db or rediss://." placeholder:"URL"`
-	Store  string `help:"Durable tier: file:///path?max=20GiB or s3://... Default: 20 GiB under the data directory." placeholder:"URL"`
+	Store  string `help:"Durable tier: file:///path?max=20GiB or s3://bucket/prefix?endpoint=URL&region=R. Default: 20 GiB under the data directory." placeholder:"URL"`
 
 	Renderers string `default:"auto" help:"Renders at once; auto is one a core."`
 	Queue     string `default:"auto" help:"Renders that may wait before 503; auto is 16 a renderer."`
@@ -330,6 +330,7 @@ func redacted(value string) string {
 type configSources struct {
 	environ func(string) (string, bool)
 	file    map[string]any
+	fault   error // what is wrong with the file; kong puts it down to the flag that it asked for
 }
 
 func envName(flag string) string {
@@ -360,6 +361,7 @@ func (c *configSources) fromFile(ctx *kong.Context, path *kong.Path, flag *kong.
 	}
 	if c.file == nil {
 		if err := c.read(ctx, path); err != nil {
+			c.fault = err
 			return nil, err
 		}
 	}
@@ -372,14 +374,14 @@ func (c *configSources) fromFile(ctx *kong.Context, path *kong.Path, flag *kong.
 
 func (c *configSources) read(ctx *kong.Context, path *kong.Path) error {
 	c.file = map[string]any{}
-	known, name := map[string]bool{}, ""
+	known, name := map[string]*kong.Flag{}, ""
 	for _, flag := range path.Flags {
-		known[flag.Name] = true
+		known[flag.Name] = flag
 		if flag.Name == "config" {
 			name, _ = ctx.FlagValue(flag).(string)
 		}
 	}
-	if name == "" && known["config"] {
+	if name == "" && known["config"] != nil {
 		name, _ = c.environ(envName("config"))
 	}
 	if name == "" {
@@ -393,26 +395,34 @@ func (c *configSources) read(ctx *kong.Context, path *kong.Path) error {
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	for key, value := range c.file {
-		if !known[key] {
+		if known[key] == nil {
 			return fmt.Errorf("%s: unknown setting %q", name, key)
 		}
 		switch value := value.(type) {
 		case []any:
 			c.file[key] = strings.Trim(strings.Join(strings.Fields(fmt.Sprint(value)), ","), "[]")
 		case map[string]any:
-			c.file[key] = joinMap(value)
+			c.file[key] = joinMap(value, separator(known[key]))
 		}
 	}
 	return nil
 }
 
+// separator is what stands between the entries of a flag that takes name=value: a comma, or a semicolon where values hold commas.
+func separator(flag *kong.Flag) string {
+	if strings.Contains(flag.PlaceHolder+flag.Default, ";") {
+		return ";"
+	}
+	return ","
+}
+
 // joinMap spells a map of the file as its flag does: name=value;name=value.
-func joinMap(values map[string]any) string {
+func joinMap(values map[string]any, separator string) string {
 	entries := make([]string, 0, len(values))
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		entries = append(entries, fmt.Sprintf("%s=%v", name, values[name]))
 	}
-	return strings.Join(entries, ";")
+	return strings.Join(entries, separator)
 }
 
 // configCommand prints what serve would run with.

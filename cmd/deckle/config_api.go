@@ -11,7 +11,7 @@ import (
 
 // apiSettings are the flags about clients that upload.
 type apiSettings struct {
-	AllowedOrigins string `default:"*" help:"Sites whose pages may upload from a browser, separated by commas, as in https://example.com; * for all." placeholder:"ORIGIN,..."`
+	AllowedOrigins string `default:"*" help:"Sites whose pages may upload from a browser, separated by commas, as in https://example.com; * for all."`
 	EdgeURL        string `name:"edge-url" help:"URL under which clients reach the edge, put before the paths that grants name." placeholder:"URL"`
 }
 

@@ -14,7 +14,7 @@ type compatSettings struct {
 	Namespaces  string `help:"Namespaces: first segments below which pictures are named by their bytes, and to which POST /NAME uploads; separated by commas, * for any. Image-server has * unless they are named." placeholder:"NAME,..."`
 	UploadKeys  string `help:"Keys that uploads into namespaces, and those of c2c, may show in place of a signature, as Authorization: Bearer KEY; 16 bytes or more each, separated by commas." placeholder:"KEY,..."`
 	OpenUploads bool   `help:"Let anybody upload into namespaces, and as c2c does, without a key or a signature."`
-	SourcePorts string `default:"80,443" help:"Ports that POST /NAME?source=URL may fetch pictures from, separated by commas." placeholder:"PORT,..."`
+	SourcePorts string `default:"80,443" help:"Ports that POST /NAME?source=URL may fetch pictures from, separated by commas."`
 	Compat      string `help:"Other systems whose clients are served, on the edge: image-server, c2c, image-storage; separated by commas." placeholder:"SYSTEM,..."`
 	C2CSecret   string `name:"c2c-secret" help:"What clients of c2c show to publish, rotate and delete; nobody may without it." placeholder:"SECRET"`
 	C2CSuffixes string `name:"c2c-suffixes" default:"BI=_1500_1500?quality=90;MI=_400_400?quality=90;SI=_200_200?fit=crop&quality=90" help:"What stands behind the keys of c2c, as presets are written: KEYMI.webp."`

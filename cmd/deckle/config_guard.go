@@ -30,7 +30,7 @@ type guardSettings struct {
 	QueueWait            string `default:"1s" help:"How long a render may wait for a slot while its queue has not been empty for 10s, before 503."`
 	ErrorImage           string `help:"Picture that is shown, with the error's status, in place of one that cannot be had." placeholder:"FILE"`
 	DrainDelay           string `default:"0s" help:"How long to go on accepting connections once told to stop, while readiness fails already: what the balancer takes to notice."`
-	MemoryLimit          string `default:"auto" help:"Memory that the server and its renderers may take: near it the memory tier shrinks, then misses and then connections are refused. auto is the container's own limit; off for none." placeholder:"SIZE"`
+	MemoryLimit          string `default:"auto" help:"Memory that the server and its renderers may take: near it the memory tier shrinks, then misses and then connections are refused. auto is the container's own limit; off for none."`
 }
 
 // guarding is guardSettings, read.

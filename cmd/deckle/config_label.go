@@ -24,11 +24,11 @@ import (
 // labelSettings are the flags about what machines say of pictures.
 type labelSettings struct {
 	Label           string `help:"Who labels pictures that are published, separated by commas: builtin (colours, and what kind of picture it is; asks nobody), sidecar=URL (a model server of yours), rekognition (Amazon's, which is paid for by the picture). Default: nobody." placeholder:"LABELER,..."`
-	LabelThresholds string `default:"object=70,face=70,celebrity=70,unsafe=70,text=70" help:"Least confidences at which what sidecar and rekognition say is kept, by category, as in unsafe=50,text=90; categories that are not named keep all." placeholder:"CATEGORY=N,..."`
+	LabelThresholds string `default:"object=70,face=70,celebrity=70,unsafe=70,text=70" help:"Least confidences at which what sidecar and rekognition say is kept, by category, as in unsafe=50,text=90; categories that are not named keep all."`
 	LabelWorkers    string `default:"2" help:"Pictures that one node labels at one time; it renders for one of them, behind viewers."`
 	LabelTimeout    string `default:"30s" help:"How long one labeler may take over one picture."`
 	LabelSidecarKey string `help:"What the sidecar is shown, as Authorization: Bearer KEY." placeholder:"KEY"`
-	LabelDetectors  string `default:"objects,faces,celebrities,unsafe,text" help:"What Rekognition is asked for, separated by commas; each is paid for by itself." placeholder:"DETECTOR,..."`
+	LabelDetectors  string `default:"objects,faces,celebrities,unsafe,text" help:"What Rekognition is asked for, separated by commas; each is paid for by itself."`
 	LabelRegion     string `help:"AWS region of Rekognition. Default: as the environment says." placeholder:"REGION"`
 	LabelEndpoint   string `help:"Server in place of Amazon's for Rekognition." placeholder:"URL"`
 }

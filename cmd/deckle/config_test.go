@@ -20,7 +20,8 @@ func command(args ...string) (code int, stdout, stderr string) {
 func TestPrecedence(t *testing.T) {
 	dir := t.TempDir()
 	yaml := filepath.Join(dir, "deckle.yaml")
-	if err := os.WriteFile(yaml, []byte("memory: 1GiB\nqueue: 7\nmax-age: 5m\nignore: [v, x]\n"), 0o644); err != nil {
+	if err := os.WriteFile(yaml, []byte("memory: 1GiB\nqueue: 7\nmax-age: 5m\nignore: [v, x]\n"+
+		"effort: {jpg: 3, webp: 4}\npresets: {small: _30_0, soft: blur=true}\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	secret := filepath.Join(dir, "keys")
@@ -35,7 +36,7 @@ func TestPrecedence(t *testing.T) {
 		t.Fatalf("%d %s", code, stderr)
 	}
 	for _, line := range []string{
-		"memory: 1GiB", `queue: "8"`, "max-age: 7m", "ignore: v,x", "listen: :8080", "redis: redis://user:xxxxx@localhost:6379/0", "api-keys: '****'",
+		"memory: 1GiB", `queue: "8"`, "max-age: 7m", "ignore: v,x", "effort: jpg=3,webp=4", "presets: small=_30_0;soft=blur=true", "listen: :8080", "redis: redis://user:xxxxx@localhost:6379/0", "api-keys: '****'",
 	} {
 		if !strings.Contains(strings.ReplaceAll(stdout, `"****"`, `'****'`), line) {
 			t.Errorf("no line %q in\n%s", line, stdout)
@@ -98,7 +99,7 @@ func TestConfigFileFaults(t *testing.T) {
 		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		if code, _, stderr := command("config", "--config", file); code != exitUsage || !strings.Contains(stderr, "deckle.yaml") {
+		if code, _, stderr := command("config", "--config", file); code != exitUsage || !strings.HasPrefix(stderr, "deckle: "+file+": ") {
 			t.Errorf("%s: %d %s", name, code, stderr)
 		}
 	}

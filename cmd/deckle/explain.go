@@ -140,7 +140,7 @@ func (c *explainCommand) read(path, query string) (x explained, err error) {
 		rest, below := strings.CutPrefix(asked.Source, prefix)
 		x.Signature.Needed = x.Signature.Needed || below && (rest == "" || rest[0] == '/')
 	}
-	if bounded, over := asked.Spec.Clamp(most); over && asked.Sized {
+	if bounded, changed := rules.Bound(asked, most); changed {
 		x.Redirect = "/" + asked.Source + bounded.String()
 	}
 	return x, nil

@@ -35,6 +35,7 @@ func TestExplainHere(t *testing.T) {
 		{args: []string{"/cat_300_200_2x.webp?quality=80&fit=crop&utm_source=x"}, canonical: "/cat_600_400.webp?fit=crop&quality=80"},
 		{args: []string{"https://pictures.example/shop/a%20b_30_0.JPG"}, code: exitFailed, problem: "a character other than letters"},
 		{args: []string{"/cat_9000_0.webp"}, canonical: "/cat_9000_0.webp", redirect: "/cat_4096_0.webp"},
+		{args: []string{"/cat_333_200.webp", "--sizes", "200,400"}, canonical: "/cat_333_200.webp", redirect: "/cat_400_200.webp"},
 		{args: []string{"/cat_30_20.webp?fit=around"}, code: exitFailed, problem: "fit"},
 		{args: []string{"/cat.jpg", "--signed", "reads"}, canonical: "/cat.jpg", signed: true},
 		{args: []string{"/a/cat.jpg", "--private", "a"}, canonical: "/a/cat.jpg", signed: true},

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -74,7 +75,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return code
 	}
 	if err != nil {
-		_, _ = fmt.Fprintln(stderr, "deckle:", err)
+		_, _ = fmt.Fprintln(stderr, "deckle:", cmp.Or(sources.fault, err))
 		return exitUsage
 	}
 	switch err := command.Run(); {

@@ -29,10 +29,10 @@ type renderCommand struct {
 	Outputs []string `required:"" short:"o" sep:"none" help:"What is made of each, spelled as behind the id in a URL: _300_0.webp, or '_300_200.jpg?fit=crop&quality=80'. Several, separated by commas, or by giving the flag again." placeholder:"VARIANT,..."`
 
 	To          string `help:"Folder for the results; what is below a folder keeps its place there. Default: beside each source." placeholder:"DIR"`
-	Match       string `default:"*" help:"Of folders, only files with such names, as in '*.jpg'." placeholder:"PATTERN"`
+	Match       string `default:"*" help:"Of folders, only files with such names, as in '*.jpg'."`
 	Force       bool   `help:"Render what is there and newer than its source, too."`
 	DryRun      bool   `help:"Print what would be written, and write nothing."`
-	Concurrency string `default:"auto" help:"Renders at one time; auto is one a core." placeholder:"N"`
+	Concurrency string `default:"auto" help:"Renders at one time; auto is one a core."`
 
 	RenderTimeout   string `default:"30s" help:"How long one render may take; an animation gets twice that."`
 	RendererMemory  string `default:"1GiB" help:"Most memory that one renderer may allocate."`

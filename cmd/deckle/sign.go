@@ -3,7 +3,9 @@ package main
 import (
 	"fmt"
 	"io"
+	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,8 +15,8 @@ import (
 
 // secretCommand makes secrets for --signing-secrets.
 type secretCommand struct {
-	Length int `default:"32" help:"Random bytes in each, 16 to 1024." placeholder:"BYTES"`
-	Count  int `default:"1" help:"How many, 1 to 1000." placeholder:"N"`
+	Length int `default:"32" help:"Random bytes in each, 16 to 1024."`
+	Count  int `default:"1" help:"How many, 1 to 1000."`
 }
 
 // Run prints one secret a line.
@@ -38,7 +40,7 @@ type signCommand struct {
 	ownSecrets `embed:""`
 
 	URL    string        `arg:"" help:"Path, as in /cat_300_200.webp, or whole URL."`
-	Method string        `default:"GET" help:"What the URL is for: GET, which allows HEAD too, or POST."`
+	Method string        `default:"GET" help:"What the URL is for: GET, which allows HEAD too, or an upload by POST or PUT."`
 	TTL    time.Duration `name:"ttl" default:"15m" help:"How long the signature is good."`
 	Scope  string        `help:"Sign this path for the URL: /cat covers every size and format of the source cat, and what is below /cat/." placeholder:"PATH"`
 }
@@ -48,6 +50,10 @@ func (s *signCommand) Run(stdout io.Writer) error {
 	u, err := url.Parse(s.URL)
 	if err != nil || !strings.HasPrefix(u.Path, "/") {
 		return fmt.Errorf("%w: %q is neither a path that begins with a slash nor a URL with one", errUsage, s.URL)
+	}
+	method := strings.ToUpper(s.Method)
+	if !slices.Contains([]string{http.MethodGet, http.MethodPost, http.MethodPut}, method) {
+		return fmt.Errorf("%w: --method is %q: want GET, POST or PUT", errUsage, s.Method)
 	}
 	if s.TTL < time.Second {
 		return fmt.Errorf("%w: --ttl is %s: want a second or more", errUsage, s.TTL)
@@ -62,7 +68,7 @@ func (s *signCommand) Run(stdout io.Writer) error {
 	if signer == nil {
 		return fmt.Errorf("%w: no secret: give --secret, --signing-secrets or --signing-secrets-file", errUsage)
 	}
-	query := signer.Query(strings.ToUpper(s.Method), u.Path, s.Scope, time.Now().Add(s.TTL))
+	query := signer.Query(method, u.Path, s.Scope, time.Now().Add(s.TTL))
 	if kept := signature.Strip(u.RawQuery); kept != "" {
 		query = kept + "&" + query
 	}

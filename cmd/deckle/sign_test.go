@@ -62,6 +62,7 @@ func TestSignCommand(t *testing.T) {
 		{"URL", []string{"https://x.example:8/cat.jpg?fit=crop#top"}, "https://x.example:8/cat.jpg?fit=crop&X-Expires=", signature.Request{Method: "HEAD", Path: "/cat.jpg"}},
 		{"scope", []string{"/cat_30_20.webp", "--scope", "/cat"}, "/cat_30_20.webp?X-Expires=", signature.Request{Method: "GET", Path: "/cat_60_40.avif", Source: "cat"}},
 		{"method", []string{"/cat", "--method", "post"}, "/cat?X-Expires=", signature.Request{Method: "POST", Path: "/cat"}},
+		{"upload by PUT", []string{"/cat", "--method", "PUT"}, "/cat?X-Expires=", signature.Request{Method: "PUT", Path: "/cat"}},
 		{"signed already", []string{"/cat.jpg?X-Signature=old&v=1&X-Expires=1"}, "/cat.jpg?v=1&X-Expires=", signature.Request{Method: "GET", Path: "/cat.jpg"}},
 		{"letters", []string{"/größe/猫.jpg"}, "/gr%C3%B6%C3%9Fe/%E7%8C%AB.jpg?X-Expires=", signature.Request{Method: "GET", Path: "/gr%C3%B6%C3%9Fe/%E7%8C%AB.jpg"}},
 		{"encoded letters", []string{"/gr%C3%B6%C3%9Fe.jpg"}, "/gr%C3%B6%C3%9Fe.jpg?X-Expires=", signature.Request{Method: "GET", Path: "/größe.jpg"}},
@@ -82,6 +83,9 @@ func TestSignCommand(t *testing.T) {
 				t.Errorf("it is good for %s", left)
 			}
 		})
+	}
+	if code, _, stderr := command("sign", "--secret", signSecret, "/cat", "--method", "DELETE"); code != exitUsage || !strings.Contains(stderr, "--method") {
+		t.Errorf("nothing is signed for DELETE: %d %s", code, stderr)
 	}
 }
 

@@ -13,7 +13,7 @@ import (
 
 // operatorFlags say where a running Deckle's operator listener is.
 type operatorFlags struct {
-	Admin  string `default:"http://127.0.0.1:8081" help:"URL of the operator's listener." placeholder:"URL"`
+	Admin  string `default:"http://127.0.0.1:8081" help:"URL of the operator's listener."`
 	APIKey string `name:"api-key" help:"Key for it." placeholder:"KEY"`
 }
 

@@ -23,11 +23,11 @@ type warmCommand struct {
 
 	File string `arg:"" help:"List of paths or URLs, one a line, or an access log (Deckle's own, common, combined); - is the standard input."`
 
-	Edge        string        `default:"http://127.0.0.1:8080" help:"URL of the edge." placeholder:"URL"`
+	Edge        string        `default:"http://127.0.0.1:8080" help:"URL of the edge."`
 	Concurrency int           `help:"Requests at one time; 0 is one a core, as a server's renderers are." placeholder:"N"`
 	Rate        float64       `help:"Most requests a second; 0 for no bound." placeholder:"N"`
 	Top         int           `help:"Only so many pictures, those named most often." placeholder:"N"`
-	TTL         time.Duration `name:"ttl" default:"1m" help:"How long a signature is good, where there is a secret to sign with." placeholder:"DURATION"`
+	TTL         time.Duration `name:"ttl" default:"1m" help:"How long a signature is good, where there is a secret to sign with."`
 	Ignore      string        `default:"v,_,utm_*,fbclid,gclid" help:"Query options to pass over when URLs are compared, as the server does."`
 }
 

@@ -56,6 +56,10 @@ for i in 1 2 3; do
   nodes+="    server 127.0.0.1:$((port + i)) max_fails=0;"$'\n'
 done
 conf=$(<"$here/nginx.conf")
+# Without PostgreSQL records are each node's own: what changes something goes to the first, whose operators give the tokens.
+first='map $request_method $node { default nodes; POST first; PUT first; DELETE first; }'
+conf=${conf/  server \{/  $first$'\n'  upstream first \{ server 127.0.0.1:$((port + 1)); \}$'\n'  server \{}
+conf=${conf/http:\/\/nodes/http:\/\/\$node}
 conf=${conf//DIR/$data} conf=${conf//NODES/$nodes} conf=${conf//PORT/$port}
 printf '%s\n' "$conf" >"$data/nginx.conf"
 for i in 1 2 3; do await "node$i" "http://127.0.0.1:$((port + i))/_health"; done
@@ -69,6 +73,7 @@ echo "edge      http://127.0.0.1:$port/           nginx before three nodes; X-No
 for i in 1 2 3; do
   echo "node $i    http://127.0.0.1:$((port + i))/   operators http://127.0.0.1:$((port + 10 + i))/   log $data/node$i.log"
 done
+echo "tokens    $deckle token holiday/beach --admin http://127.0.0.1:$((port + 11)): uploads go to node 1, since records are each node's own here"
 echo "Redis     127.0.0.1:$redis_port   S3 http://127.0.0.1:$s3_port/ (key fleet, secret fleet-secret)   Ctrl-C stops all"
 wait -n "${parts[@]}" || true
 echo "fleet: one of the parts has ended; see the logs in $data" >&2

@@ -38,7 +38,7 @@ func newFake(t *testing.T) (*fakeS3, string) {
 	t.Cleanup(server.Close)
 	t.Setenv("AWS_ACCESS_KEY_ID", "key")
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "secret")
-	return f, "s3://bucket/pre/fix?region=us-east-1&path_style=true&endpoint=" + server.URL
+	return f, "s3://bucket/pre/fix?endpoint=" + server.URL
 }
 
 func (f *fakeS3) count(method string) int {

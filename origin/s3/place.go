@@ -48,6 +48,9 @@ func parse(rawURL string) (place, error) {
 			return place{}, err
 		}
 	}
+	if p.endpoint != "" && !query.Has("path_style") {
+		p.pathStyle = true // compatible servers rarely have a host name for each bucket
+	}
 	return p, nil
 }
 
@@ -71,13 +74,21 @@ func (p *place) set(name, value string) (err error) {
 	return nil
 }
 
-func newClient(cfg aws.Config, p place, client *http.Client) *s3.Client {
-	if p.region != "" {
+// locate says where the bucket is, as its URL does, or the environment.
+func (p *place) locate(cfg *aws.Config) error {
+	switch {
+	case p.region != "":
 		cfg.Region = p.region
+	case cfg.Region != "":
+	case p.endpoint != "":
+		cfg.Region = "us-east-1" // what compatible servers take, or pass over
+	default:
+		return errors.New("no region; name it in the URL (region=eu-west-1) or in AWS_REGION")
 	}
-	if cfg.Region == "" {
-		cfg.Region = "us-east-1" // S3's own default; most compatible servers take any
-	}
+	return nil
+}
+
+func newClient(cfg aws.Config, p place, client *http.Client) *s3.Client {
 	return s3.NewFromConfig(cfg, func(o *s3.Options) {
 		o.HTTPClient = client
 		o.UsePathStyle = p.pathStyle

@@ -48,7 +48,8 @@ type Store struct {
 var _ origin.Store = (*Store)(nil)
 
 // New returns the store at s3://bucket/prefix?endpoint=URL&region=R&path_style=true; all but the bucket may be left out.
-// Credentials, and the region when it is left out, come from where AWS tools look for them. Nothing is asked of the server
+// Credentials, and the region when it is left out, come from where AWS tools look for them; with an endpoint the region is
+// us-east-1 where neither says it, and the bucket is part of the path unless path_style=false. Nothing is asked of the server
 // yet. Close it.
 func New(ctx context.Context, rawURL string) (*Store, error) {
 	place, err := parse(rawURL)
@@ -57,6 +58,9 @@ func New(ctx context.Context, rawURL string) (*Store, error) {
 	}
 	cfg, err := config.LoadDefaultConfig(ctx, config.WithRetryer(newRetryer))
 	if err != nil {
+		return nil, fmt.Errorf("s3 originals: %w", err)
+	}
+	if err := place.locate(&cfg); err != nil {
 		return nil, fmt.Errorf("s3 originals: %w", err)
 	}
 	s := &Store{

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -313,7 +314,16 @@ func TestURL(t *testing.T) {
 			t.Errorf("New(%q): no error", url)
 		}
 	}
-	for _, url := range []string{"s3://bucket", "s3://bucket/", "s3://bucket/a/b/?region=eu-central-1"} {
+	for _, name := range []string{"AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE"} {
+		t.Setenv(name, "")
+	}
+	t.Setenv("AWS_CONFIG_FILE", os.DevNull)
+	if _, err := s3.New(t.Context(), "s3://bucket"); err == nil || !strings.Contains(err.Error(), "region=") {
+		t.Errorf("New without a region: %v", err)
+	}
+	for _, url := range []string{
+		"s3://bucket/?region=eu-central-1", "s3://bucket/a/b/?region=eu-central-1", "s3://bucket?endpoint=http://localhost:1",
+	} {
 		s, err := s3.New(t.Context(), url)
 		if err != nil {
 			t.Errorf("New(%q): %v", url, err)
