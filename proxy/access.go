@@ -109,7 +109,10 @@ func (p *Proxy) finish(ctx *fasthttp.RequestCtx, a *Access) {
 		list = append(list, slog.String("cause", a.Cause.Error()))
 		p.logPanic(a.Cause)
 	}
-	p.Log.LogAttrs(context.Background(), level, "request", list...)
+	// A Logger would look for the caller's line, which is this one always and in no line of the log.
+	line := slog.NewRecord(a.begin.Add(a.Took), level, "request", 0)
+	line.AddAttrs(list...)
+	_ = p.Log.Handler().Handle(context.Background(), line) // there is nowhere left to report that the log cannot be written
 }
 
 // logPanic writes what a panic of a fill or of the engine left behind, which its error does not say.

@@ -154,28 +154,6 @@ func (b *tiffBlanker) eraseDirectory(at uint32, depth int) error {
 	return nil
 }
 
-// outside returns where the values of a field are, as far as the file goes; false when they are within its directory.
-func (b *tiffBlanker) outside(e ifdEntry) (span, bool) {
-	size, known := b.size(e)
-	from := uint64(b.order.Uint32(e.value))
-	if !known || size <= uint64(len(e.value)) || from >= uint64(len(b.data)) {
-		return span{}, false
-	}
-	return span{from, min(from+size, uint64(len(b.data)))}, true
-}
-
-// numbers returns the values of a field of whole numbers, as far as the file goes.
-func (b *tiffBlanker) numbers(e ifdEntry) (n int, at func(i int) uint32) {
-	values := e.value
-	if s, outside := b.outside(e); outside {
-		values = b.data[s.from:s.to]
-	}
-	if e.kind == kindShort {
-		return int(min(uint64(e.count), uint64(len(values)/2))), func(i int) uint32 { return uint32(b.order.Uint16(values[2*i:])) }
-	}
-	return int(min(uint64(e.count), uint64(len(values)/4))), func(i int) uint32 { return b.order.Uint32(values[4*i:]) }
-}
-
 // overlaps tells whether a byte that is to go belongs to the pictures too.
 func (b *tiffBlanker) overlaps() bool {
 	if b.erased.touches(0, 8) {

@@ -11,8 +11,8 @@ const (
 	bmpBitfields  = 3  // compression: the channels have masks
 )
 
-// bmpHeader reads a BMP of the kinds that golang.org/x/image/bmp decodes: uncompressed, 1 to 8 bits with a palette, 24 or 32.
-// Unlike other formats all pixels must be there, because that decoder returns nothing for a file that is cut off.
+// bmpHeader reads a BMP of the kinds that are decoded: uncompressed, 1 to 8 bits with a palette, 24 or 32. Unlike with other
+// formats all pixels must be there: the first rows of a file are the last ones of its picture, mostly.
 func bmpHeader(data []byte) (Header, error) {
 	if len(data) < bmpFileHeader+bmpInfoHeader {
 		return Header{}, malformed(BMP, "it ends within the header")

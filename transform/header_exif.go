@@ -136,3 +136,25 @@ func (v tiffView) number(e ifdEntry) (uint32, bool) {
 	}
 	return 0, false
 }
+
+// outside returns where the values of a field are, as far as the file goes; false when they are within its directory.
+func (v tiffView) outside(e ifdEntry) (span, bool) {
+	size, known := v.size(e)
+	from := uint64(v.order.Uint32(e.value))
+	if !known || size <= uint64(len(e.value)) || from >= uint64(len(v.data)) {
+		return span{}, false
+	}
+	return span{from, min(from+size, uint64(len(v.data)))}, true
+}
+
+// numbers returns the values of a field of whole numbers, as far as the file goes.
+func (v tiffView) numbers(e ifdEntry) (n int, at func(i int) uint32) {
+	values := e.value
+	if s, outside := v.outside(e); outside {
+		values = v.data[s.from:s.to]
+	}
+	if e.kind == kindShort {
+		return int(min(uint64(e.count), uint64(len(values)/2))), func(i int) uint32 { return uint32(v.order.Uint16(values[2*i:])) }
+	}
+	return int(min(uint64(e.count), uint64(len(values)/4))), func(i int) uint32 { return v.order.Uint32(values[4*i:]) }
+}

@@ -22,6 +22,7 @@ func TestJPEGFaults(t *testing.T) {
 		return concat(good[:2], bytes.Repeat([]byte{0xFF, 0xE2, 0, 3, 'x'}, n), good[2:])
 	}
 	scans := func(n int) []byte { return concat(good[:sos], bytes.Repeat(scan, n), good[sos+len(scan):]) }
+	huge := func(data []byte) []byte { copy(data[sof+5:], concat(be16(7000), be16(7000))); return data }
 	checkHeaders(t, []headerCase{
 		{name: "no picture", data: []byte{0xFF, markerSOI, 0xFF, markerEOI}, fails: ErrMalformed},
 		{name: "only tables", data: good[:sof], fails: ErrMalformed},
@@ -43,6 +44,9 @@ func TestJPEGFaults(t *testing.T) {
 		{name: "segment without length", data: edit(4, 0, 1), fails: ErrMalformed},
 		{name: "200 scans", data: scans(200), want: Header{Format: JPEG, Width: 9, Height: 5, Frames: 1, Pages: 1, Orientation: 1, Quality: 80}},
 		{name: "201 scans", data: scans(201), fails: ErrLimit},
+		{name: "scan of another length", data: edit(sos+3, 13), fails: ErrMalformed},
+		{name: "scans of a large picture", data: huge(scans(5)), want: Header{Format: JPEG, Width: 7000, Height: 7000, Frames: 1, Pages: 1, Orientation: 1, Quality: 80}},
+		{name: "too many scans of a large picture", data: huge(scans(9)), fails: ErrLimit},
 		{name: "1000 application segments", data: extras(1000), want: Header{Format: JPEG, Width: 9, Height: 5, Frames: 1, Pages: 1, Orientation: 1, Quality: 80}},
 		{name: "1001 application segments", data: extras(1001), fails: ErrLimit},
 	})

@@ -3,6 +3,8 @@ package transform
 const (
 	maxHEIFItems = 4096 // a 48-megapixel phone picture has about 200 tiles
 	maxHEIFTiles = 1024 // of one grid
+
+	maxHEIFDerived = 256 // items made from others: grids of the picture, its alpha, its gain map and its depths
 )
 
 // sniffBrands tells AVIF and HEIC apart by the brands of an ftyp box (ISO/IEC 14496-12, 4.3), the major one first. A file that
@@ -39,6 +41,7 @@ type heifReader struct {
 	parts   map[string][]byte // children of the meta box that are needed
 	primary uint64            // item id
 	kind    string            // of the primary item
+	kinds   map[uint64]string // of the items that are derived from others, by id
 	codec   Format            // of the coded items, tiles included
 	width   uint64            // of the primary item before rotation, pixels
 	height  uint64
@@ -46,7 +49,7 @@ type heifReader struct {
 }
 
 // heifParts are the children of a meta box that say what the primary item is.
-var heifParts = map[string]bool{"pitm": true, "iinf": true, "iprp": true, "iloc": true, "idat": true}
+var heifParts = map[string]bool{"pitm": true, "iinf": true, "iprp": true, "iloc": true, "idat": true, "iref": true}
 
 // heifHeader reads AVIF and HEIC. Only the primary item is used: Frames is 1 always, in sequences too. Its size is the one shown,
 // rotated by irot, since decoders of this family rotate by themselves: Orientation is 1 always. A clean aperture only makes the
@@ -60,7 +63,7 @@ func heifHeader(data []byte) (Header, error) {
 	}
 	for _, step := range []func() error{
 		func() error { return r.collect(meta) },
-		r.readPrimary, r.readItems, r.readProperties, r.readGrid,
+		r.readPrimary, r.readItems, r.readReferences, r.readProperties, r.readExtents, r.readGrid,
 	} {
 		if err := step(); err != nil {
 			return Header{}, err
@@ -98,6 +101,7 @@ func (r *heifReader) findMeta() ([]byte, error) {
 }
 
 func (r *heifReader) collect(meta []byte) error {
+	r.kinds = map[uint64]string{}
 	r.parts = make(map[string][]byte, len(heifParts))
 	for rest := meta; len(rest) > 0; {
 		name, body, after, ok := nextBox(rest)
@@ -177,6 +181,12 @@ func (r *heifReader) item(body []byte) {
 	}
 	if id == r.primary && r.kind == "" {
 		r.kind = string(kind)
+	}
+	switch string(kind) {
+	case "grid", "iden", "iovl":
+		if len(r.kinds) <= maxHEIFDerived {
+			r.kinds[id] = string(kind)
+		}
 	}
 	if codec, ok := heifCodecs[string(kind)]; ok && r.codec == Source {
 		r.codec = codec

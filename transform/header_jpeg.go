@@ -44,29 +44,40 @@ type jpegReader struct {
 	framed bool      // the frame header was read
 	scans  int
 	extras int // APPn segments
+	work   scanWork
 }
 
 func jpegHeader(data []byte) (Header, error) {
 	r := jpegReader{header: Header{Format: JPEG, Frames: 1, Orientation: 1}}
-	rest := data[2:] // Sniff saw SOI
+	if err := r.read(data[2:]); err != nil { // Sniff saw SOI
+		return Header{}, err
+	}
+	if r.work.tooLong(int64(r.header.Width) * int64(r.header.Height)) {
+		return Header{}, tooMuch(JPEG, "its scans go through the picture too often")
+	}
+	r.header.Quality = jpegQuality(r.tables[r.luma])
+	return r.header, nil
+}
+
+// read takes the segments up to the end of the picture.
+func (r *jpegReader) read(rest []byte) error {
 	for {
 		marker, segment, after, err := r.next(rest)
 		if err != nil {
-			return Header{}, err
+			return err
 		}
 		if marker == markerEOI {
 			break
 		}
 		if err := r.segment(marker, segment); err != nil {
-			return Header{}, err
+			return err
 		}
 		rest = after
 	}
 	if !r.framed || r.scans == 0 {
-		return Header{}, malformed(JPEG, "it has no picture")
+		return malformed(JPEG, "it has no picture")
 	}
-	r.header.Quality = jpegQuality(r.tables[r.luma])
-	return r.header, nil
+	return nil
 }
 
 // next returns the first segment at or after the beginning of data, its length bytes left out, and what follows. The end of the
@@ -128,6 +139,9 @@ func (r *jpegReader) segment(marker byte, segment []byte) error {
 		if r.scans > maxScans {
 			return tooMuch(JPEG, "it has more than %d scans", maxScans)
 		}
+		if !r.work.scan(segment) {
+			return malformed(JPEG, "a scan's header is broken")
+		}
 	case marker >= markerSOF0 && marker <= markerSOFF && marker != markerDHT && marker != markerJPG && marker != markerDAC:
 		return r.frame(marker, segment)
 	}
@@ -166,6 +180,7 @@ func (r *jpegReader) frame(marker byte, segment []byte) error {
 	r.luma = segment[8]
 	r.header.Height = int(binary.BigEndian.Uint16(segment[1:]))
 	r.header.Width = int(binary.BigEndian.Uint16(segment[3:]))
+	r.work.frame(marker, r.header.Width, r.header.Height, segment[6:])
 	return nil
 }
 

@@ -49,6 +49,9 @@ func svgHeader(data []byte) (Header, error) {
 	if r.header.Format != SVG {
 		return Header{}, malformed(SVG, "it has no svg element")
 	}
+	if err := r.checkMatches(); err != nil {
+		return Header{}, err
+	}
 	return r.header, r.checkDrawn()
 }
 
@@ -59,6 +62,9 @@ type svgReader struct {
 	open     []int // the elements around the next token, outermost first
 	ids      map[string][]int
 	styled   []string // fragments that style sheets refer to
+	rules    int      // of style sheets
+	placed   int      // conditions of these on an element's place among its siblings
+	text     int      // bytes
 }
 
 func (r *svgReader) token(token xml.Token) error {
@@ -80,6 +86,11 @@ func (r *svgReader) token(token xml.Token) error {
 		if len(r.open) > 0 && r.elements[r.open[len(r.open)-1]].name == "style" {
 			return r.style(string(t))
 		}
+		if r.within("text") {
+			if r.text += len(t); r.text > maxSVGText {
+				return tooMuch(SVG, "it has more than %d bytes of text", maxSVGText)
+			}
+		}
 	}
 	return nil
 }
@@ -89,6 +100,7 @@ var svgBanned = map[string]bool{"image": true, "feimage": true, "include": true,
 
 func (r *svgReader) start(t xml.StartElement) error {
 	e := svgElement{name: strings.ToLower(t.Name.Local)}
+	e.weight = svgWeight(e.name)
 	switch {
 	case svgBanned[e.name]:
 		return unsupported(SVG, "it holds an element %s", e.name)
@@ -110,6 +122,9 @@ func (r *svgReader) start(t xml.StartElement) error {
 	if index > 0 {
 		parent := &r.elements[r.open[len(r.open)-1]]
 		parent.children = append(parent.children, index)
+		if e.name == "stop" && len(parent.children) > maxSVGStops {
+			return tooMuch(SVG, "a gradient has more than %d stops", maxSVGStops)
+		}
 	} else if err := r.size(t.Attr); err != nil {
 		return err
 	}
@@ -128,6 +143,8 @@ func (r *svgReader) attribute(e *svgElement, name, value string) error {
 	switch name {
 	case "id":
 		e.id = value
+	case "numoctaves":
+		return octaves(value)
 	case "d", "points":
 		e.vertices = len(value)/2 + 1 // no fewer than there are
 	case "href", "src":
@@ -144,6 +161,7 @@ func (r *svgReader) attribute(e *svgElement, name, value string) error {
 		if err != nil {
 			return err
 		}
+		e.weight += svgFunctions(value)
 		marker := strings.Contains(name, "marker") || strings.Contains(strings.ToLower(value), "marker")
 		for _, id := range refs {
 			e.refs = append(e.refs, svgRef{id: id, marker: marker})
@@ -158,6 +176,7 @@ func (r *svgReader) style(text string) error {
 	if strings.Contains(lower, "@import") || strings.Contains(lower, "marker") {
 		return unsupported(SVG, "its style sheet imports, or sets markers")
 	}
+	r.selectors(lower)
 	refs, err := svgURLs(text)
 	r.styled = append(r.styled, refs...)
 	return err

@@ -4,6 +4,7 @@ package transform
 type svgElement struct {
 	name     string
 	id       string
+	weight   int // as how many elements it counts, without those in it and those it refers to
 	vertices int // of its path, at least; a marker is drawn at each
 	children []int
 	refs     []svgRef
@@ -79,9 +80,7 @@ func (r *svgReader) measure(i int) error {
 	if e.depth > 2*maxSVGDepth {
 		return tooMuch(SVG, "its references are more than %d deep", 2*maxSVGDepth)
 	}
-	if e.name != "stop" { // colours of a gradient, and not drawn
-		e.drawn = min(e.drawn+1, maxSVGDrawn+1)
-	}
+	e.drawn = min(e.drawn+e.weight, maxSVGDrawn+1)
 	e.state = svgDone
 	return nil
 }

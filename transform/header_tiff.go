@@ -33,7 +33,9 @@ type tiffPage struct {
 	samples               uint32
 	tileWidth, tileHeight uint32
 	orientation           uint32
+	planar                uint32
 	alpha                 bool
+	entries               map[uint16]ifdEntry // where the pixels are
 }
 
 // tiffHeader reads a TIFF's first page. The others are counted: Pages is their number, and Frames is 1 always.
@@ -101,6 +103,9 @@ func (v tiffView) pageHeader(offset uint32) (h Header, next uint32, err error) {
 	if err := page.check(); err != nil {
 		return Header{}, 0, err
 	}
+	if err := v.checkParts(&page); err != nil {
+		return Header{}, 0, err
+	}
 	return Header{
 		Format: TIFF, Width: int(page.width), Height: int(page.height), Frames: 1,
 		Orientation: orientationOr1(page.orientation), Alpha: page.alpha,
@@ -109,10 +114,11 @@ func (v tiffView) pageHeader(offset uint32) (h Header, next uint32, err error) {
 
 // page reads the fields of one directory.
 func (v tiffView) page(entries []byte) (tiffPage, error) {
-	page := tiffPage{bits: 1, compression: 1, samples: 1}
+	page := tiffPage{bits: 1, compression: 1, samples: 1, entries: map[uint16]ifdEntry{}}
 	fields := map[uint16]*uint32{
 		tagWidth: &page.width, tagHeight: &page.height, tagCompression: &page.compression, tagSamples: &page.samples,
 		tagTileWidth: &page.tileWidth, tagTileHeight: &page.tileHeight, tagOrientation: &page.orientation,
+		tagPlanar: &page.planar,
 	}
 	for ; len(entries) > 0; entries = entries[ifdEntrySize:] {
 		e := v.entry(entries)
@@ -128,10 +134,12 @@ func (v tiffView) page(entries []byte) (tiffPage, error) {
 			page.bits = bits
 		case tagExtra:
 			page.alpha = true
+		case tagStrips, tagStripSizes, tagTiles, tagTileSizes:
+			page.entries[e.tag] = e
 		default:
 			if field := fields[e.tag]; field != nil {
 				value, ok := v.number(e)
-				if !ok && e.tag != tagOrientation {
+				if !ok && e.tag != tagOrientation && e.tag != tagPlanar {
 					return tiffPage{}, malformed(TIFF, "field %d is not one number", e.tag)
 				}
 				*field = value

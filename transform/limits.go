@@ -8,6 +8,7 @@ type Limits struct {
 	SourcePixels    int64 // width x height of one frame
 	SourceSide      int   // pixels, either side
 	Frames          int   // frames of an animation
+	FramePixels     int64 // width x height of a frame of an animation
 	AnimationPixels int64 // width x height x frames
 	OutputSide      int   // pixels, either side of a result
 
@@ -15,12 +16,12 @@ type Limits struct {
 	Inputs FormatSet
 }
 
-// DefaultLimits are what the edge starts with: 32 MiB, 50 megapixels, sides of 16,384, 100 frames that make up 100
-// megapixels, results of at most 4,096 pixels a side.
+// DefaultLimits are what the edge starts with: 32 MiB, 50 megapixels, sides of 16,384, 100 frames of at most
+// 16 megapixels that make up 100, results of at most 4,096 pixels a side.
 func DefaultLimits() Limits {
 	return Limits{
 		SourceBytes: 32 << 20, SourcePixels: 50e6, SourceSide: 16384,
-		Frames: 100, AnimationPixels: 100e6, OutputSide: 4096,
+		Frames: 100, FramePixels: 16e6, AnimationPixels: 100e6, OutputSide: 4096,
 	}
 }
 
@@ -60,5 +61,9 @@ func (l Limits) CheckHeader(h Header) error {
 // StillOnly tells whether an animation is too long or too large to be decoded beyond its first frame. Such a source is
 // rendered as a still picture, whatever is asked for.
 func (l Limits) StillOnly(h Header) bool {
-	return h.Frames > l.Frames || int64(h.Width)*int64(h.Height)*int64(h.Frames) > l.AnimationPixels
+	if h.Frames < 2 {
+		return false
+	}
+	frame := int64(h.Width) * int64(h.Height)
+	return h.Frames > l.Frames || frame > l.FramePixels || frame*int64(h.Frames) > l.AnimationPixels
 }

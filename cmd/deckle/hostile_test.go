@@ -155,3 +155,62 @@ func TestManyFrames(t *testing.T) {
 		t.Errorf("upload: %d %v %s", got.status, got.err, got.body)
 	}
 }
+
+// longProfile is an ICC profile (ICC.1:2022) whose perceptual table is a chain of n elements, all of them the same 60 bytes: a
+// matrix that changes nothing.
+func longProfile(n int) []byte {
+	number := func(b []byte, list ...uint32) []byte {
+		for _, v := range list {
+			b = binary.BigEndian.AppendUint32(b, v)
+		}
+		return b
+	}
+	const one = 0x3f800000 // as a float
+	head := uint32(16 + 8*n)
+	chain := number([]byte("mpet\x00\x00\x00\x00\x00\x03\x00\x03"), uint32(n))
+	chain = append(chain, bytes.Repeat(number(nil, head, 60), n)...)
+	chain = number(append(chain, "matf\x00\x00\x00\x00\x00\x03\x00\x03"...), one, 0, 0, 0, one, 0, 0, 0, one, 0, 0, 0)
+	table := append([]byte("mft2\x00\x00\x00\x00\x03\x03\x02\x00"), number(nil, 1<<16, 0, 0, 0, 1<<16, 0, 0, 0, 1<<16, 2<<16|2)...)
+	table = append(append(table, bytes.Repeat([]byte{0, 0, 0xff, 0xff}, 3)...), make([]byte, 48)...)
+	table = append(table, bytes.Repeat([]byte{0, 0, 0xff, 0xff}, 3)...)
+
+	const header, tags = 128, 4 + 2*12
+	p := make([]byte, header)
+	copy(p[4:], "none\x04\x40\x00\x00mntrRGB Lab ")
+	copy(p[36:], "acspMSFT")
+	copy(p[68:], number(nil, 0xf6d6, 0x10000, 0xd32d)) // the white of D50
+	p = number(p, 2)
+	p = number(append(p, "A2B0"...), header+tags, uint32(len(table)))
+	p = number(append(p, "D2B0"...), header+tags+uint32(len(table)), uint32(len(chain)))
+	p = append(append(p, table...), chain...)
+	copy(p, number(nil, uint32(len(p))))
+	return p
+}
+
+// TestLongProfile asks for a rendering of a picture of some kilobytes whose colours would take minutes to compute.
+func TestLongProfile(t *testing.T) {
+	var packed bytes.Buffer
+	w := zlib.NewWriter(&packed)
+	if _, err := w.Write(longProfile(200_000)); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	const colours = 2
+	file := pngFile(64, 64, deflated(64*(3*64+1)), chunk("iCCP", append([]byte("x\x00\x00"), packed.Bytes()...)))
+	at := bytes.Index(file, []byte("IHDR"))
+	file[at+13] = colours
+	binary.BigEndian.PutUint32(file[at+17:], crc32.ChecksumIEEE(file[at:at+17]))
+
+	data := t.TempDir()
+	d := start(t, "--data", data)
+	if err := os.WriteFile(filepath.Join(data, "originals", "colours"), file, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{"/colours_50_50.webp", "/colours_40_40.jpg"} {
+		if got := d.get(path); got.status != 200 {
+			t.Errorf("%s: %d %v %s", path, got.status, got.err, got.body)
+		}
+	}
+}

@@ -12,7 +12,7 @@ import (
 func newLog(w io.Writer, level string) *slog.Logger {
 	var least slog.Level
 	_ = least.UnmarshalText([]byte(level)) // the configuration allows only names that are known
-	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: least}))
+	return slog.New(newLineHandler(w, &slog.HandlerOptions{Level: least}))
 }
 
 // flushEvery bounds how long an access line waits for others to be written with it. A system call for each line would cost

@@ -268,10 +268,11 @@ func TestPageBeyondTheLast(t *testing.T) {
 // Of what is too long or too large to be shown whole the first frame is shown, and nothing is decoded for a later one.
 func TestAnimationsBeyondTheLimits(t *testing.T) {
 	source := movingSquare(120, 80).gif(t)
-	few, small := transform.DefaultLimits(), transform.DefaultLimits()
+	few, small, wide := transform.DefaultLimits(), transform.DefaultLimits(), transform.DefaultLimits()
 	few.Frames = 3
+	wide.FramePixels = 120*80 - 1
 	small.AnimationPixels = 120*80*4 - 1
-	for name, limits := range map[string]transform.Limits{"frames": few, "pixels": small} {
+	for name, limits := range map[string]transform.Limits{"frames": few, "pixels": small, "pixels of a frame": wide} {
 		e, err := New(Config{Limits: limits})
 		if err != nil {
 			t.Fatal(err)

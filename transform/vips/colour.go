@@ -2,6 +2,8 @@ package vips
 
 import (
 	libvips "github.com/cshum/vipsgen/vips816"
+
+	"deckle/transform"
 )
 
 // normalise brings the picture to 8 or 16 bits a channel of RGB or grey, with alpha or without, or leaves it 8-bit CMYK. An
@@ -10,6 +12,9 @@ import (
 func (r *render) normalise() error {
 	if err := r.dropBands(); err != nil {
 		return malformed(err)
+	}
+	if profile, _ := r.image.GetICCProfile(); !transform.FrugalProfile(profile) {
+		r.forgetProfile()
 	}
 	r.stayWide()
 	space := r.image.Interpretation()

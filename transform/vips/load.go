@@ -1,13 +1,9 @@
 package vips
 
 import (
-	"bytes"
-	"fmt"
 	"image"
-	"image/draw"
 
 	libvips "github.com/cshum/vipsgen/vips816"
-	"golang.org/x/image/bmp"
 
 	"deckle/transform"
 )
@@ -163,22 +159,4 @@ func (r *render) loadHEIF(float64) error {
 	r.image.Close()
 	o.Page = r.page()
 	return r.opened(libvips.NewHeifloadBuffer(r.source, &o))
-}
-
-// loadBMP decodes in Go: libvips reads BMP only through ImageMagick, which stays blocked.
-func (r *render) loadBMP(float64) error {
-	decoded, err := bmp.Decode(bytes.NewReader(r.source))
-	if err != nil {
-		return fmt.Errorf("%w: %w", transform.ErrMalformed, err)
-	}
-	pixels := image.NewNRGBA(decoded.Bounds())
-	draw.Draw(pixels, pixels.Rect, decoded, decoded.Bounds().Min, draw.Src)
-	size := pixels.Rect.Size()
-	if err := r.adopt(pixels.Pix, size.X, size.Y, 4); err != nil {
-		return err
-	}
-	if pixels.Opaque() {
-		return r.image.ExtractBand(0, &libvips.ExtractBandOptions{N: 3})
-	}
-	return nil
 }
