@@ -115,8 +115,7 @@ func (a *Admin) routes() http.Handler {
 	a.routeExplain(d)
 	a.routeKeys(d)
 	a.routeUsers(d)
-	a.routeEvents(mux)
-	a.describeEvents(d)
+	a.routeEvents(d)
 	a.describeEdge(d)
 	for path, handler := range map[string]http.HandlerFunc{
 		"/debug/pprof/": pprof.Index, "/debug/pprof/cmdline": pprof.Cmdline, "/debug/pprof/profile": pprof.Profile,

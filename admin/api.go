@@ -63,6 +63,10 @@ func (m guardedMux) HandleFunc(pattern string, handler func(http.ResponseWriter,
 		r.Header.Del("Accept") // and so are answers
 		w.Header().Set("Cache-Control", "no-store")
 		w.Header().Set("X-Content-Type-Options", "nosniff")
+		if _, wrong := parsedQuery(r); wrong != nil { // which huma would take for an empty one
+			m.admin.refuseProblem(w, wrong)
+			return
+		}
 		handler(w, r)
 	})))
 }
@@ -97,6 +101,14 @@ func operation(method, path, id, tag, summary, text string, errors ...int) huma.
 		Errors: append([]int{http.StatusBadRequest, http.StatusUnauthorized}, errors...), MaxBodyBytes: maxRequest, BodyReadTimeout: requestTime,
 		RejectUnknownQueryParameters: true,
 	}
+}
+
+// orEmpty is the body of a request whose members may all be left out: no body says as much as {}.
+func orEmpty[T any](body *T) T {
+	if body == nil {
+		return *new(T)
+	}
+	return *body
 }
 
 // said is an answer of a described operation.

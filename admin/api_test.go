@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -110,6 +111,18 @@ func (k *keeper) Delete(_ context.Context, ids []string) ([]ingest.Deletion, err
 	return list, nil
 }
 
+func (k *keeper) CheckOutput(output string) error {
+	switch output {
+	case "_300_200.webp":
+		return fmt.Errorf("read output: %w", transform.ErrNoVariant)
+	case "x9000.jpg":
+		return &transform.SpecError{Option: "size", Value: "_9000_9000", Hint: "sides are at most 4096 device pixels"}
+	case "x20.jxl":
+		return transform.ErrFormat
+	}
+	return nil
+}
+
 func (k *keeper) Process(_ context.Context, id string, outputs []string, wait bool) (ingest.Job, error) {
 	job := ingest.Job{ID: "j1", Source: id, Done: wait}
 	for _, name := range outputs {
@@ -162,6 +175,35 @@ func newKeeper(t *testing.T, keys ...string) (*keeper, *Admin) {
 	return k, a
 }
 
+// noLibrary has no pictures, and refuses all.
+type noLibrary struct {
+	Library
+	Depositor
+}
+
+func (noLibrary) Record(context.Context, string) (catalog.Record, error) {
+	return catalog.Record{}, catalog.ErrNotFound
+}
+
+func (noLibrary) Update(context.Context, catalog.Query, catalog.Patch) (matched, changed int64, err error) {
+	return 0, 0, nil
+}
+
+func (noLibrary) ConfirmUpload(context.Context, string, string, ingest.PublishCheck) (catalog.Record, error) {
+	return catalog.Record{}, catalog.ErrNotFound
+}
+
+// newEverything is newKeeper with what it leaves out.
+func newEverything(t *testing.T) (*keeper, *Admin) {
+	k, a := newKeeper(t)
+	sign := func(_, path, scope string, expires time.Time) string {
+		return "signed=" + path + scope + time.Until(expires).Round(time.Hour).String()
+	}
+	a.Images = &Images{Records: noLibrary{}, Deposits: noLibrary{}}
+	a.Private, a.Labels = &Private{Sign: sign, MaxAge: 2 * time.Hour}, &printer{}
+	return k, New(a.Config)
+}
+
 // TestOperations asks each operation for what it can do, and for what it refuses.
 func TestOperations(t *testing.T) {
 	sum := strings.Repeat("a", 64)
@@ -189,11 +231,17 @@ func TestOperations(t *testing.T) {
 		{"crop", "POST", "/crop", `{"id": "cat", "x": 1, "y": 2, "width": 3, "height": 4}`, 200, `"id":"cat"`, []string{"crop 1,2,3,4 cat"}},
 		{"crop to nothing", "POST", "/crop", `{"id": "cat", "x": 1, "y": 2, "width": 0, "height": 4}`, 400, `"field":"width"`, nil},
 		{"replace", "PUT", "/sources/a/b", "picture", 200, `"id":"a/b"`, []string{"replace a/b"}},
+		{"replace by another name", "PUT", "/sources/shop/cat?new_id=shop/copy", "picture", 400, `"field":"new_id"`, nil},
+		{"replace by what is no query", "PUT", "/sources/shop/cat?new_id=%zz", "picture", 400, `"field":"query"`, nil},
+		{"delete by what is no query", "DELETE", "/sources/shop/cat?a;b", "", 400, `"field":"query"`, nil},
 		{"process", "POST", "/process", `{"id": "cat", "outputs": ["1x1.webp"]}`, 202, `"done":false`, []string{"process cat"}},
 		{"process and wait", "POST", "/process", `{"id": "cat", "outputs": ["1x1.webp"], "wait": true}`, 200, `"problem":{"title":"Service Unavailable"`, []string{"process cat"}},
+		{"process no variant", "POST", "/process", `{"id": "cat", "outputs": ["x1.webp", "_300_200.webp"]}`, 400, `"field":"outputs[1]","detail":"outputs[1]: it names no variant; one is named as in 300x200.webp`, nil},
+		{"process out of bounds", "POST", "/process", `{"id": "cat", "outputs": ["x9000.jpg"]}`, 400, `"field":"outputs[0]","option":"size"`, nil},
+		{"process what cannot be written", "POST", "/process", `{"id": "cat", "outputs": ["x20.jxl"]}`, 400, `"field":"outputs[0]"`, nil},
 		{"process nothing", "POST", "/process", `{"id": "cat", "outputs": []}`, 400, `"field":"outputs"`, nil},
 		{"job", "GET", "/jobs/j1", "", 200, `"done":true`, nil},
-		{"unknown job", "GET", "/jobs/j2", "", 404, "", nil},
+		{"unknown job", "GET", "/jobs/j2", "", 404, `"detail":"There is no job of that id.`, nil},
 		{"known", "GET", "/sources/shop/cat", "", 200, `"data":{"a":1}`, nil},
 		{"known and waiting", "GET", "/sources/shop/cat", "", 200, `"incoming":{"id":"shop/cat","version":"v2"`, nil},
 		{"known and deleted", "GET", "/sources/old", "", 200, `"deleted":{`, nil},
@@ -232,6 +280,66 @@ func TestOperations(t *testing.T) {
 				t.Errorf("Cache-Control %q", got.Header().Get("Cache-Control"))
 			}
 		})
+	}
+}
+
+// TestUnknownQueries: no operation passes over what it does not know, but those that machines watch.
+func TestUnknownQueries(t *testing.T) {
+	k, a := newEverything(t)
+	lenient := []string{"get /metrics", "get /probe/live", "get /probe/ready"}
+	asked := 0
+	for path, item := range descriptionOf(t, a) {
+		for method, raw := range item {
+			var op struct{ Servers []any }
+			if err := json.Unmarshal(raw, &op); err != nil {
+				t.Fatal(err)
+			}
+			if op.Servers != nil || slices.Contains(lenient, method+" "+path) {
+				continue // the edge's
+			}
+			asked++
+			target := regexp.MustCompile(`\{\w+\}`).ReplaceAllString(path, "7") + "?colour=red"
+			got := call(a.Handler(), strings.ToUpper(method), target, "{}")
+			if got.Code != 400 || !strings.Contains(got.Body.String(), `"field":"colour"`) {
+				t.Errorf("%s %s: %d %s", method, target, got.Code, got.Body)
+			}
+		}
+	}
+	form := "--b\r\nContent-Disposition: form-data; name=image\r\n\r\npicture\r\n--b--\r\n"
+	got := call(a.Handler(), "POST", "/images?owner=bob", form, "Content-Type", "multipart/form-data; boundary=b")
+	if got.Code != 400 || !strings.Contains(got.Body.String(), `"field":"owner"`) {
+		t.Errorf("a form with a query: %d %s", got.Code, got.Body)
+	}
+	if asked < 50 || len(k.did) > 0 {
+		t.Errorf("%d operations, which did %q", asked, k.did)
+	}
+}
+
+// TestAbsentBodies: where all of a body may be left out, no body is as good as {}, and a broken one is refused still.
+func TestAbsentBodies(t *testing.T) {
+	for _, test := range []struct {
+		target, body string
+		status       int
+		says         string
+	}{
+		{"/sources/shop/cat/view", "", 200, `"url":"/shop/cat.auto?signed=/shop/cat.auto1h0m0s"`},
+		{"/sources/shop/cat/view", "{}", 200, `"url":"/shop/cat.auto?signed=/shop/cat.auto1h0m0s"`},
+		{"/sources/shop/cat/view", `{"every": true, "seconds": 7200}`, 200, `"url":"/shop/cat.auto?signed=/shop/cat.auto/shop/cat2h0m0s"`},
+		{"/sources/shop/cat/view", `{"variant": ""}`, 200, `/shop/cat.auto?`},
+		{"/sources/shop/cat/view", `{`, 400, `"field":"body"`},
+		{"/sources/shop/cat/view", ` `, 400, `"field":"body"`},
+		{"/sources/shop/cat/view", `[]`, 400, `"field":"body"`},
+		{"/sources/shop/cat/view", `null`, 400, `"field":"body"`},
+		{"/sources/shop/cat/view", `{"sekonds": 5}`, 400, `"field":"sekonds"`},
+		{"/keys/nope/rotate", "", 404, "no key of that id"},
+		{"/keys/nope/rotate", "{", 400, `"field":"body"`},
+		{"/labels/dead/7/retry", "", 404, "No labelling of that number"},
+	} {
+		_, a := newEverything(t)
+		got := call(a.Handler(), "POST", test.target, test.body)
+		if got.Code != test.status || !strings.Contains(got.Body.String(), test.says) {
+			t.Errorf("%s with %q: %d %s", test.target, test.body, got.Code, got.Body)
+		}
 	}
 }
 

@@ -49,15 +49,15 @@ func (a *Admin) routeArchives(d *api) {
 	export := queried(libraryOperation(http.MethodGet, "/export", "export", "Take pictures out",
 		"Files, records (data.jsonl) and a table (data.csv) of all pictures that fit everything that is asked. Those whose bytes cannot be had are in errors.jsonl."),
 		func(n queryName) bool { return !n.pages && n.name != "all" })
-	d.plain("GET /export", a.guarded(http.HandlerFunc(a.exportArchive)), describe(export, zip))
+	d.plain("GET /export", a.exportArchive, describe(export, zip))
 	in := libraryOperation(http.MethodPost, "/import", "import", "Bring pictures in",
 		"The body is an archive of ours, of image-storage-service, or a zip file of pictures; or the part archive of a form. Running it again goes on where it was broken off.",
 		large, conflict, http.StatusInsufficientStorage)
-	d.plain("POST /import", a.guarded(http.HandlerFunc(a.importArchive)), describe(in, append(importParameters(), binaryBody,
+	d.plain("POST /import", a.importArchive, describe(in, append(importParameters(), binaryBody,
 		d.answer(http.StatusOK, "All pictures are there", importReport{}), d.answer(multi, "Some are", importReport{}))...))
 	index := operation(http.MethodPost, "/index", "index", "sources", "Make missing records",
 		"Of sources that have none, and says which records have no bytes. With Accept: "+ndjson+" it says how far it is meanwhile.", away, forbid)
-	d.plain("POST /index", a.guarded(http.HandlerFunc(a.index)), describe(index,
+	d.plain("POST /index", a.index, describe(index,
 		query("dry_run", "boolean", "Say what would be done."), d.answer(http.StatusOK, "What was done", indexReport{})))
 }
 

@@ -73,8 +73,8 @@ func (a *Admin) refuseCaller(w http.ResponseWriter, err error) {
 	refuse(w, http.StatusUnauthorized, strings.ToUpper(reason[:1])+reason[1:]+".")
 }
 
-// recordFault is what the edge's table says of an error of the records, for handlers of keys and accounts; missing is said
-// where there is none of the name.
+// recordFault is what the edge's table says of an error of the records, for handlers of what is no picture, as keys and jobs;
+// missing is said where there is none of the name.
 func (a *Admin) recordFault(operation, missing string, err error) *problem {
 	p := a.problemOf(operation, "", err)
 	if status, _ := proxy.StatusOf(err); status == http.StatusNotFound {

@@ -130,11 +130,11 @@ func (a *Admin) listKeys(ctx context.Context, asked *struct {
 
 // rotateKey answers POST /keys/{key}/rotate.
 func (a *Admin) rotateKey(ctx context.Context, asked *struct {
-	Key  string `path:"key" doc:"The key's id."`
-	Body rotateKeyRequest
+	Key  string            `path:"key" doc:"The key's id."`
+	Body *rotateKeyRequest `required:"false"`
 }) (*said[keyAnswer], error) {
 	secret, now, overlap := auth.NewKey(), time.Now(), defaultOverlap
-	if given := asked.Body.Overlap; given != nil {
+	if given := orEmpty(asked.Body).Overlap; given != nil {
 		overlap = time.Duration(*given) * time.Second
 	}
 	k, err := a.Keys.RotateKey(ctx, asked.Key, auth.HashKey(secret), now.Add(overlap), now)

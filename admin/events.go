@@ -12,6 +12,8 @@ import (
 
 	"deckle/catalog"
 	"deckle/event"
+
+	"github.com/danielgtaylor/huma/v2"
 )
 
 // Outbox is what operators see of events, and may do about those that could not be delivered.
@@ -51,17 +53,29 @@ type eventsAnswer struct {
 	Next   string        `json:"next,omitempty"` // what before is for the next page; absent at the end
 }
 
+// replayedAnswer says what is tried again.
+type replayedAnswer struct {
+	Replayed int `json:"replayed" doc:"Deliveries that are tried again."`
+}
+
 // routeEvents adds what there is for events.
-func (a *Admin) routeEvents(mux *http.ServeMux) {
+func (a *Admin) routeEvents(d *api) {
 	if a.Outbox == nil {
 		return
 	}
-	for pattern, handler := range map[string]http.HandlerFunc{
-		"GET /events": a.listEvents(false), "GET /events/dead": a.listEvents(true),
-		"POST /events/dead/replay": a.replay, "POST /events/dead/{id}/replay": a.replay,
-	} {
-		mux.Handle(pattern, a.guarded(handler))
+	list := func(path, id, summary string) *huma.Operation {
+		return describe(operation(http.MethodGet, path, id, "events", summary, "The latest first.", away),
+			query("limit", "integer", "The length of the page, up to "+strconv.Itoa(maxEventPage)+"."), query("before", "string", "What next of the page before says."),
+			d.answer(http.StatusOK, "A page", eventsAnswer{}))
 	}
+	d.plain("GET /events", a.listEvents(false), list("/events", "events", "List events"))
+	d.plain("GET /events/dead", a.listEvents(true), list("/events/dead", "deadEvents", "List events that were given up"))
+	d.plain("POST /events/dead/replay", a.replay, describe(
+		operation(http.MethodPost, "/events/dead/replay", "replayAll", "events", "Try all again that were given up", "", away),
+		d.answer(http.StatusOK, "How many", replayedAnswer{})))
+	d.plain("POST /events/dead/{id}/replay", a.replay, describe(
+		operation(http.MethodPost, "/events/dead/{id}/replay", "replayOne", "events", "Try one again", "", missed, away),
+		pathParameter("id", "The event's id."), d.answer(http.StatusOK, "How many", replayedAnswer{})))
 }
 
 // listEvents answers GET /events?limit=&before= and the same of those that were given up.
@@ -128,5 +142,5 @@ func (a *Admin) replay(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	a.Log.Info("events are tried again", slog.String("event", id), slog.Int("deliveries", n))
-	answer(w, http.StatusOK, map[string]int{"replayed": n})
+	answer(w, http.StatusOK, replayedAnswer{n})
 }

@@ -62,7 +62,7 @@ func (a *Admin) routeExplain(d *api) {
 	if a.Explain == nil {
 		return
 	}
-	d.plain("GET /explain", a.guarded(http.HandlerFunc(a.explain)), describe(
+	d.plain("GET /explain", a.explain, describe(
 		operation(http.MethodGet, "/explain", "explain", "caches", "How a URL is read, and which tiers hold it", "Nothing is rendered or stored. The tiers are those of this node."),
 		query("url", "string", "Path and query, or a whole URL."), query("accept", "string", "What the viewer's Accept says, for .auto."),
 		d.answer(http.StatusOK, "How it is read", explained{})))

@@ -18,6 +18,7 @@ import (
 
 // Bulk gives out the rights to upload many sources.
 type Bulk interface {
+	OutputChecker
 	Grants(ctx context.Context, requests []ingest.GrantRequest) ([]ingest.GrantResult, error)
 	SignPut(ctx context.Context, token string) (ingest.SignedPut, error)
 }
@@ -105,6 +106,9 @@ func (a *Admin) grant(ctx context.Context, asked *struct{ Body grantsRequest }) 
 	requests := make([]ingest.GrantRequest, len(asked.Body.Grants))
 	for i, g := range asked.Body.Grants {
 		policy, wrong := g.Policy.policy()
+		if wrong == nil {
+			wrong = a.checkOutputs(a.Bulk, policy.Outputs)
+		}
 		if wrong != nil {
 			wrong.Field = field("grants", i, "policy."+wrong.Field)
 			return nil, wrong

@@ -111,6 +111,7 @@ func TestGrantsRefused(t *testing.T) {
 		{"too many", `{"grants": [` + many + `]}`, 400, "grants"},
 		{"id of another type", `{"grants": [{"id": 7}]}`, 400, "grants[0].id"},
 		{"unknown member", `{"grants": [{"idd": "cat"}]}`, 400, "grants[0].idd"},
+		{"no variant", `{"grants": [{}, {"policy": {"outputs": ["_300_200.webp"]}}]}`, 400, "grants[1].policy.outputs[0]"},
 		{"unknown format", `{"grants": [{}, {"policy": {"formats": ["jpeg", "exe"]}}]}`, 400, "grants[1].policy.formats[1]"},
 		{"bytes below nothing", `{"grants": [{"policy": {"max_bytes": -1}}]}`, 400, "grants[0].policy.max_bytes"},
 		{"half a crop", `{"grants": [{"policy": {"crop": {"x": 1, "y": 1, "width": 5}}}]}`, 400, "grants[0].policy.crop.height"},

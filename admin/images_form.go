@@ -29,11 +29,13 @@ type formWords struct {
 	known []string
 	// named has the picture's own file name stand for the field file where that is missing.
 	named bool
+	// beside says that the query of a form means something else.
+	beside bool
 }
 
 var (
 	ourWords     = formWords{known: []string{"file", "time", "id", "_id", "name", "tags", "private", "owner", "json", "data"}}
-	storageWords = formWords{known: []string{"file", "time", "_id", "json", "data"}, named: true}
+	storageWords = formWords{known: []string{"file", "time", "_id", "json", "data"}, named: true, beside: true}
 )
 
 // imageUpload is a request's picture on its way in, and what is said of it. Read gives the picture; when it has ended, the fields
@@ -55,6 +57,11 @@ func newUpload(contentType string, query url.Values, body io.Reader, words formW
 	media, parameters, _ := mime.ParseMediaType(contentType)
 	if media != "multipart/form-data" {
 		return u, u.fromQuery(query)
+	}
+	for name := range query {
+		if !words.beside {
+			return nil, fieldProblem(bounded(name), "with a form the fields are its parts, and none are in the query")
+		}
 	}
 	if parameters["boundary"] == "" {
 		return nil, fieldProblem("body", "a form says in its Content-Type what its boundary is")

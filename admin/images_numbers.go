@@ -36,6 +36,9 @@ type uploadAnswer struct {
 // allowUploads answers POST /images/uploads.
 func (a *Admin) allowUploads(ctx context.Context, asked *struct{ Body uploadsRequest }) (*said[uploadsAnswer], error) {
 	policy, wrong := asked.Body.Policy.policy()
+	if wrong == nil {
+		wrong = a.checkOutputs(a.Bulk, policy.Outputs)
+	}
 	if wrong != nil {
 		wrong.Field = "policy." + wrong.Field
 		return nil, wrong

@@ -54,7 +54,7 @@ func (a *Admin) routeImageList(d *api) {
 		}}
 	})
 	// Not with /file in its end, which /images/fields/{path} would be in conflict with.
-	d.mux.Handle(http.MethodGet+" "+imagesPath+"/{part}", a.guarded(http.HandlerFunc(a.imageFile)))
+	d.mux.Handle(http.MethodGet+" "+imagesPath+"/{part}", a.guarded(strict(file, a.imageFile)))
 	d.describe(file)
 }
 
@@ -87,7 +87,8 @@ func (a *Admin) routeImageUploads(d *api) {
 	body := func(op *huma.Operation) {
 		op.RequestBody.Content["multipart/form-data"] = &huma.MediaType{Schema: form}
 	}
-	d.plain("POST /images", a.guarded(http.HandlerFunc(a.putImage)), describe(upload, append(parts, binaryBody, body)...))
+	upload.RejectUnknownQueryParameters = false // data of any name may be in it
+	d.plain("POST /images", a.putImage, describe(upload, append(parts, binaryBody, body)...))
 	if a.Bulk == nil {
 		return
 	}

@@ -111,7 +111,7 @@ func (a *Admin) retryLabel(ctx context.Context, asked *struct {
 	Job int64 `path:"job" minimum:"1"`
 }) (*said[retriedAnswer], error) {
 	if err := a.Labels.RetryLabels(ctx, asked.Job); err != nil {
-		return nil, a.problemOf("retry labels", "job", err)
+		return nil, a.recordFault("retry labels", "No labelling of that number was given up.", err)
 	}
 	return &said[retriedAnswer]{http.StatusOK, retriedAnswer{1}}, nil
 }

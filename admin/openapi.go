@@ -2,9 +2,12 @@ package admin
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"reflect"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -27,7 +30,7 @@ const (
 
 // routeGrants adds what gives out rights to upload.
 func (a *Admin) routeGrants(d *api) {
-	d.plain("POST /token", http.HandlerFunc(a.token), describe(
+	d.open("POST /token", a.token, describe(
 		operation(http.MethodPost, "/token", "token", "uploads", "Allow one upload",
 			"The members that are not named here are passed over. An API key may come as secret instead of in a header.", forbid, large, away),
 		d.body(tokenRequest{}), d.answer(http.StatusOK, "The token", tokenAnswer{})))
@@ -61,7 +64,7 @@ func (a *Admin) routeSources(d *api) {
 	remove := one(http.MethodDelete, sourcePath, "deleteOne", "Delete", "As POST /delete of one.")
 	remove.DefaultStatus = http.StatusNoContent
 	huma.Register(d, remove, a.deleteOne)
-	d.plain("PUT "+sourcePath, a.guarded(http.HandlerFunc(a.replace)), describe(
+	d.plain("PUT "+sourcePath, a.replace, describe(
 		operation(http.MethodPut, sourcePath, "replace", "sources", "Replace", "The body is the new picture, streamed; its type is told by its bytes.", missed, large, http.StatusUnsupportedMediaType, http.StatusUnprocessableEntity, away),
 		idInPath, binaryBody, d.answer(http.StatusOK, "The new version", SourceReceipt{})))
 	process := one(http.MethodPost, "/process", "process", "Render variants", "Stored in all tiers before anybody asks. 202 while they are being made: Location says where to ask.")
@@ -87,36 +90,16 @@ type warmList struct {
 // routeCaches adds what is done with renderings.
 func (a *Admin) routeCaches(d *api) {
 	if a.Purging != nil {
-		d.plain("POST /purge", a.guarded(http.HandlerFunc(a.purge)), describe(
+		d.plain("POST /purge", a.purge, describe(
 			operation(http.MethodPost, "/purge", "purge", "caches", "Forget renderings", "On every node. Exactly one of source, prefix, tag and all is given.", large, http.StatusBadGateway),
 			d.body(purgeRequest{}), d.answer(http.StatusOK, "What was done", PurgeReport{})))
 	}
 	if a.Warmer != nil {
-		d.plain("POST /warm", a.guarded(http.HandlerFunc(a.warm)), describe(
+		d.plain("POST /warm", a.warm, describe(
 			operation(http.MethodPost, "/warm", "warm", "caches", "Render in advance", "A list of paths, an access log, or JSON. It answers when all is done and stops when the client leaves.", large),
 			query("top", "integer", "The most frequent ones only."), query("rate", "number", "Requests a second."), query("concurrency", "integer", "Requests at one time, up to 1024."),
 			d.body(warmList{}), textBody, d.answer(http.StatusOK, "What was done", WarmReport{})))
 	}
-}
-
-// describeEvents describes what routeEvents adds.
-func (a *Admin) describeEvents(d *api) {
-	if a.Outbox == nil {
-		return
-	}
-	for _, e := range []struct{ path, id, summary string }{
-		{"/events", "events", "List events"}, {"/events/dead", "deadEvents", "List events that were given up"},
-	} {
-		d.describe(describe(operation(http.MethodGet, e.path, e.id, "events", e.summary, "The latest first.", away),
-			query("limit", "integer", "The length of the page, up to "+strconv.Itoa(maxEventPage)+"."), query("before", "string", "What next of the page before says."),
-			d.answer(http.StatusOK, "A page", eventsAnswer{})))
-	}
-	type replayed struct {
-		Replayed int `json:"replayed" doc:"Deliveries that are tried again."`
-	}
-	d.describe(describe(operation(http.MethodPost, "/events/dead/replay", "replayAll", "events", "Try all again that were given up", "", away), d.answer(http.StatusOK, "How many", replayed{})))
-	d.describe(describe(operation(http.MethodPost, "/events/dead/{id}/replay", "replayOne", "events", "Try one again", "", missed, away),
-		pathParameter("id", "The event's id."), d.answer(http.StatusOK, "How many", replayed{})))
 }
 
 // routeServer adds the probes and the metrics. Profiles are routed without being described: their format is pprof's.
@@ -129,9 +112,12 @@ func (a *Admin) routeServer(d *api, metrics http.Handler) {
 	}{{"/probe/live", "live", "Is the process alive", live}, {"/probe/ready", "ready", "Should this node get traffic", a.ready}} {
 		op := describe(operation(http.MethodGet, p.path, p.id, "server", p.summary, ""), d.answer(http.StatusOK, "Yes", probe{}), d.answer(away, "No", probe{}))
 		op.Security = open
-		d.plain("GET "+p.path, p.handler, op)
+		op.RejectUnknownQueryParameters = false // what watches a server may write anything there
+		d.open("GET "+p.path, p.handler, op)
 	}
-	d.plain("GET /metrics", a.guarded(metrics), describe(operation(http.MethodGet, "/metrics", "metrics", "server", "Metrics for Prometheus", ""), text(http.StatusOK)))
+	scrape := describe(operation(http.MethodGet, "/metrics", "metrics", "server", "Metrics for Prometheus", ""), text(http.StatusOK))
+	scrape.RejectUnknownQueryParameters = false // likewise
+	d.plain("GET /metrics", metrics.ServeHTTP, scrape)
 }
 
 // part adds something to the description of an operation.
@@ -145,10 +131,51 @@ func describe(op huma.Operation, parts ...part) *huma.Operation {
 	return &op
 }
 
-// plain routes a handler that reads and writes by itself, and describes it.
-func (d *api) plain(pattern string, handler http.Handler, op *huma.Operation) {
-	d.mux.Handle(wide(pattern), handler)
+// plain routes a handler that reads and writes by itself, for callers who may, and describes it.
+func (d *api) plain(pattern string, handler http.HandlerFunc, op *huma.Operation) {
+	d.mux.Handle(wide(pattern), d.admin.guarded(strict(op, handler)))
 	d.describe(op)
+}
+
+// open is plain for everybody.
+func (d *api) open(pattern string, handler http.HandlerFunc, op *huma.Operation) {
+	d.mux.Handle(wide(pattern), strict(op, handler))
+	d.describe(op)
+}
+
+// strict refuses a query that the description of an operation does not have, as huma does for its own: what is passed over
+// would make a request do another thing than its client means.
+func strict(op *huma.Operation, next http.HandlerFunc) http.Handler {
+	if !op.RejectUnknownQueryParameters {
+		return next // it reads the names by itself
+	}
+	var known []string
+	for _, p := range op.Parameters {
+		if p.In == "query" {
+			known = append(known, p.Name)
+		}
+	}
+	hint := "it is unknown; this operation has no query"
+	switch last := len(known) - 1; {
+	case last == 0:
+		hint = "it is unknown; " + known[0] + " is known"
+	case last > 0:
+		hint = "it is unknown; " + strings.Join(known[:last], ", ") + " and " + known[last] + " are known"
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		values, wrong := parsedQuery(r)
+		if wrong != nil {
+			send(w, wrong.Status, wrong.ContentType(""), wrong)
+			return
+		}
+		for _, name := range slices.Sorted(maps.Keys(values)) {
+			if !slices.Contains(known, name) {
+				refuseField(w, bounded(name), hint)
+				return
+			}
+		}
+		next(w, r)
+	})
 }
 
 func (d *api) describe(op *huma.Operation) {

@@ -3,10 +3,13 @@ package admin
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"io"
+	"maps"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -104,6 +107,144 @@ func TestEveryRouteIsDescribed(t *testing.T) {
 	if found < 8 {
 		t.Errorf("only %d routes were found; the search is broken", found)
 	}
+}
+
+// schemaOf is what TestRequired reads of a schema.
+type schemaOf struct {
+	Ref        string `json:"$ref"`
+	Type       any
+	Required   []string
+	Properties map[string]*schemaOf
+	Items      *schemaOf
+	Enum       []any
+	Minimum    float64
+}
+
+// least is the shortest value that a schema allows, and the paths of all members that it requires.
+func (s *schemaOf) least(all map[string]*schemaOf, at string) (value any, required []string) {
+	for s.Ref != "" {
+		s = all[strings.TrimPrefix(s.Ref, "#/components/schemas/")]
+	}
+	kind, _ := s.Type.(string)
+	if kinds, several := s.Type.([]any); several {
+		kind, _ = kinds[0].(string)
+	}
+	switch {
+	case len(s.Enum) > 0:
+		return s.Enum[0], nil
+	case kind == "string":
+		return "x1", nil
+	case kind == "boolean":
+		return true, nil
+	case kind == "array":
+		item, below := s.Items.least(all, at+"/0")
+		return []any{item}, below
+	case kind != "object":
+		return s.Minimum, nil
+	}
+	object := map[string]any{}
+	for _, name := range s.Required {
+		value, below := s.Properties[name].least(all, at+"/"+name)
+		object[name] = value
+		required = append(append(required, at+"/"+name), below...)
+	}
+	return object, required
+}
+
+// without drops the member at a path from a value.
+func without(value any, path []string) any {
+	switch v := value.(type) {
+	case []any:
+		return []any{without(v[0], path[1:])}
+	case map[string]any:
+		v = maps.Clone(v)
+		if len(path) == 1 {
+			delete(v, path[0])
+		} else {
+			v[path[0]] = without(v[path[0]], path[1:])
+		}
+		return v
+	}
+	return value
+}
+
+// TestRequired: what is described as required is required, and what is not is not.
+func TestRequired(t *testing.T) {
+	_, a := newEverything(t)
+	var said struct {
+		Paths map[string]map[string]struct {
+			RequestBody *struct {
+				Required bool
+				Content  map[string]struct{ Schema *schemaOf }
+			}
+			Servers []any
+		}
+		Components struct{ Schemas map[string]*schemaOf }
+	}
+	if err := json.Unmarshal(call(a.Handler(), "GET", "/openapi.json", "").Body.Bytes(), &said); err != nil {
+		t.Fatal(err)
+	}
+	// What no schema can say: that one of several members is needed, or that a text means something.
+	besides := map[string]map[string]any{
+		"post /purge": {"source": "x"}, "post /warm": {"paths": []any{"/x.jpg"}}, "post /keys": {"scopes": []any{"read"}}, "patch /images": {"name": "x"}, "patch /images/{image}": {"name": "x"},
+	}
+	seen := 0
+	for path, item := range said.Paths {
+		for method, op := range item {
+			if op.RequestBody == nil || op.Servers != nil {
+				continue
+			}
+			schema := op.RequestBody.Content["application/json"].Schema
+			if schema == nil {
+				continue // bytes
+			}
+			ask := func(value any) int { return judged(t, a, method, path, value) }
+			least, required := schema.least(said.Components.Schemas, "")
+			for name, value := range besides[method+" "+path] {
+				least.(map[string]any)[name] = value
+			}
+			if status := ask(least); status == 400 {
+				t.Errorf("%s %s: all that is required is not enough: %v", method, path, least)
+			}
+			for _, member := range required {
+				seen++
+				if status := ask(without(least, strings.Split(member, "/")[1:])); status != 400 {
+					t.Errorf("%s %s: %s is described as required, but it is %d without", method, path, member, status)
+				}
+			}
+			if status := ask(nil); (status == 400) != op.RequestBody.Required {
+				t.Errorf("%s %s: %d without a body, which is described as required: %v", method, path, status, op.RequestBody.Required)
+			}
+		}
+	}
+	if seen < 15 {
+		t.Errorf("only %d members are required; the search is broken", seen)
+	}
+}
+
+// judged is the status of a request with a body, nil for none; 0 when it was let through to what is not there in these tests.
+func judged(t *testing.T, a *Admin, method, path string, value any) (status int) {
+	t.Helper()
+	defer func() { _ = recover() }()
+	body := ""
+	if value != nil {
+		text, err := json.Marshal(value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body = string(text)
+	}
+	target := regexp.MustCompile(`\{\w+\}`).ReplaceAllString(path, "7")
+	if path == "/images" {
+		target += "?all=true"
+	}
+	gone, leave := context.WithCancel(t.Context())
+	leave() // nobody waits for what would be done
+	request := httptest.NewRequestWithContext(gone, strings.ToUpper(method), target, strings.NewReader(body))
+	request.Header.Set("Content-Type", "application/json")
+	got := httptest.NewRecorder()
+	a.Handler().ServeHTTP(got, request)
+	return got.Code
 }
 
 // TestReferences: a description that points to nothing is of no use to those who generate clients from it.

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -75,24 +76,25 @@ type viewRequest struct {
 
 // view answers POST /sources/{id}/view.
 func (a *Admin) view(_ context.Context, asked *struct {
-	ID   string `path:"id" example:"shop/cat"`
-	Body viewRequest
+	ID   string       `path:"id" example:"shop/cat"`
+	Body *viewRequest `required:"false"`
 }) (*said[View], error) {
 	if err := origin.CheckID(asked.ID); err != nil {
 		return nil, a.problemOf("view", "id", err)
 	}
-	ttl := time.Duration(asked.Body.Seconds) * time.Second
+	want := orEmpty(asked.Body)
+	ttl := time.Duration(want.Seconds) * time.Second
 	if ttl > a.Private.MaxAge {
 		return nil, fieldProblem("seconds", fmt.Sprintf("at most %d, as --signature-max-age says", int(a.Private.MaxAge/time.Second)))
 	}
-	variant := asked.Body.Variant
+	variant := cmp.Or(want.Variant, ".auto") // as the description says
 	path := proxy.UploadPath(asked.ID) + variant
 	bare, _, _ := strings.Cut(path, "?")
 	if !strings.ContainsAny(variant[:1], "._/") || variant[0] != '/' && proxy.SourceOf(bare) != asked.ID {
 		return nil, fieldProblem("variant", "what stands behind the id in the picture's URL, as in .auto or _300_200.webp")
 	}
 	scope := ""
-	if asked.Body.Every {
+	if want.Every {
 		scope = "/" + asked.ID
 	}
 	view, err := a.Private.View(path, scope, ttl)

@@ -17,7 +17,7 @@ import (
 // purgeRequest asks for a purge. An unknown member is refused: a slip of the pen must not purge something else.
 type purgeRequest struct {
 	cache.Scope
-	Soft bool `json:"soft"`
+	Soft bool `json:"soft,omitempty"`
 }
 
 const maxPurgeRequest = 16 << 10 // bytes

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/url"
 
@@ -21,8 +22,14 @@ type Remover interface {
 	Restore(ctx context.Context, id string) (ingest.Receipt, error)
 }
 
+// OutputChecker tells whether an output can be made of any source.
+type OutputChecker interface {
+	CheckOutput(output string) error
+}
+
 // Processor renders variants before anybody asks for them.
 type Processor interface {
+	OutputChecker
 	Process(ctx context.Context, id string, outputs []string, wait bool) (ingest.Job, error)
 	Job(ctx context.Context, id string) (ingest.Job, error)
 }
@@ -97,7 +104,7 @@ func (a *Admin) deleteOne(ctx context.Context, asked *struct {
 
 type processRequest struct {
 	ID      string   `json:"id" example:"shop/cat"`
-	Outputs []string `json:"outputs" minItems:"1" maxItems:"32" example:"[\"300x300.webp\"]" doc:"Last segments of the variants' URLs."`
+	Outputs []string `json:"outputs" minItems:"1" maxItems:"32" example:"[\"300x300.webp\"]" doc:"Names of variants as in the path form: 300x300.webp, x200.jpg, w600-q70.avif or full_size.png, and not what stands behind an id."`
 	Wait    bool     `json:"wait,omitempty" doc:"Answer when all are done."`
 }
 
@@ -128,6 +135,9 @@ type jobSaid struct {
 
 // process answers POST /process.
 func (a *Admin) process(ctx context.Context, asked *struct{ Body processRequest }) (*jobSaid, error) {
+	if wrong := a.checkOutputs(a.Sources, asked.Body.Outputs); wrong != nil {
+		return nil, wrong
+	}
 	job, err := a.Sources.Process(ctx, asked.Body.ID, asked.Body.Outputs, asked.Body.Wait)
 	if err != nil {
 		return nil, a.problemOf("process", "id", err)
@@ -139,13 +149,35 @@ func (a *Admin) process(ctx context.Context, asked *struct{ Body processRequest 
 	return &jobSaid{status, "/jobs/" + url.PathEscape(job.ID), a.jobOf(job)}, nil
 }
 
+// checkOutputs refuses names of what can never be made, before anything is queued.
+func (a *Admin) checkOutputs(by OutputChecker, outputs []string) *problem {
+	for i, name := range outputs {
+		err, at := by.CheckOutput(name), field("outputs", i, "")
+		var spec *transform.SpecError
+		switch {
+		case err == nil:
+		case errors.Is(err, transform.ErrNoVariant):
+			return fieldProblem(at, "it names no variant; one is named as in 300x200.webp, x200.jpg, w300-q70.avif or full_size.png, without the id and its underscores")
+		case errors.Is(err, transform.ErrFormat):
+			return fieldProblem(at, "this server cannot write that format; name another extension")
+		case errors.As(err, &spec):
+			wrong := fieldProblem(at, spec.Option+" "+bounded(spec.Value)+": "+spec.Hint)
+			wrong.Option, wrong.Value, wrong.Hint = spec.Option, bounded(spec.Value), spec.Hint
+			return wrong
+		default:
+			return a.problemOf("check outputs", at, err)
+		}
+	}
+	return nil
+}
+
 // job answers GET /jobs/{job}.
 func (a *Admin) job(ctx context.Context, asked *struct {
 	Job string `path:"job" maxLength:"128"`
 }) (*said[jobAnswer], error) {
 	job, err := a.Sources.Job(ctx, asked.Job)
 	if err != nil {
-		return nil, a.problemOf("job", "job", err)
+		return nil, a.recordFault("job", "There is no job of that id. What became of one is known for a day.", err)
 	}
 	return &said[jobAnswer]{http.StatusOK, a.jobOf(job)}, nil
 }

@@ -18,8 +18,8 @@ import (
 // send some.
 type tokenRequest struct {
 	ID      string `json:"id"`
-	Replace bool   `json:"replace"` // allows the upload to take the place of an existing source
-	Secret  string `json:"secret"`  // an API key, for clients that cannot send headers
+	Replace bool   `json:"replace,omitempty"` // allows the upload to take the place of an existing source
+	Secret  string `json:"secret,omitempty"`  // an API key, for clients that cannot send headers
 }
 
 type tokenAnswer struct {

@@ -91,8 +91,6 @@ func warmOptions(r *http.Request) (o WarmOrder, field, hint string) {
 			if err != nil || !(o.Rate > 0 && o.Rate <= maxWarmRate) {
 				return o, name, "want a number of requests a second"
 			}
-		default:
-			return o, name, "it is unknown; top, rate and concurrency are known"
 		}
 	}
 	return o, "", ""

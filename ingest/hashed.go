@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 
 	"deckle/catalog"
 	"deckle/origin"
@@ -98,10 +99,37 @@ func (s *Service) sameHashed(ctx context.Context, id string, p picture) (catalog
 }
 
 // Fetch opens the body at a URL through Config.Fetcher, for Receive and ReceiveHashed. Whoever called closes it. ErrNoFetch
-// without a Fetcher.
+// without a Fetcher; ErrSourceMissing, ErrSourceFailed and ErrSourceSlow, also in the middle of the body; origin.ErrForbidden for
+// an address that may not be fetched and origin.ErrTooLarge.
 func (s *Service) Fetch(ctx context.Context, url string) (io.ReadCloser, error) {
 	if s.config.Fetcher == nil {
 		return nil, ErrNoFetch
 	}
-	return s.config.Fetcher.Fetch(ctx, url)
+	body, err := s.config.Fetcher.Fetch(ctx, url)
+	if err != nil {
+		return nil, sourceFault(err)
+	}
+	return fetched{body}, nil
+}
+
+// fetched is a body whose errors say that they are of a client's source, and not of our store.
+type fetched struct{ io.ReadCloser }
+
+func (f fetched) Read(p []byte) (int, error) {
+	n, err := f.ReadCloser.Read(p)
+	return n, sourceFault(err)
+}
+
+// sourceFault says what an error of a Fetcher means to whoever named the URL.
+func sourceFault(err error) error {
+	var network net.Error
+	switch {
+	case err == nil, errors.Is(err, io.EOF), errors.Is(err, origin.ErrForbidden), errors.Is(err, origin.ErrTooLarge), errors.Is(err, context.Canceled):
+		return err
+	case errors.Is(err, origin.ErrNotFound):
+		return fmt.Errorf("%w: %w", ErrSourceMissing, err)
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &network) && network.Timeout():
+		return fmt.Errorf("%w: %w", ErrSourceSlow, err)
+	}
+	return fmt.Errorf("%w: %w", ErrSourceFailed, err)
 }

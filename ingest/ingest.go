@@ -91,6 +91,13 @@ var (
 	ErrClient = errors.New("ingest: too many uploads from one client")
 	// ErrUnsigned says that the store takes no signed PUT.
 	ErrUnsigned = errors.New("ingest: the store takes no signed PUT")
+	// ErrSourceMissing says that nothing lies at the URL that a client named.
+	ErrSourceMissing = errors.New("ingest: nothing lies at the source's URL")
+	// ErrSourceFailed says that what lies at the URL that a client named could not be read: its host cannot be reached, answers
+	// with an error, or breaks off.
+	ErrSourceFailed = errors.New("ingest: the source's URL cannot be fetched")
+	// ErrSourceSlow says that it took too long.
+	ErrSourceSlow = errors.New("ingest: the source's URL is too slow")
 	// ErrNoFetch says that sources are not fetched from URLs here, or that processing is not switched on.
 	ErrNoFetch = errors.New("ingest: not configured")
 )
@@ -124,6 +131,10 @@ type Rendered struct {
 type Renderer interface {
 	// Render makes the variant of the source id that output names: the last segment of its URL, as in "300x300.webp".
 	Render(ctx context.Context, id, output string) (Rendered, error)
+	// Look returns what Render would, if the variant is stored already: nothing is rendered.
+	Look(ctx context.Context, id, output string) (made Rendered, there bool, err error)
+	// Check returns the error that Render has for an output whatever the source is; nil when it can be made of some.
+	Check(output string) error
 }
 
 // Config is what a Service works with. Store, Catalog, Engine and Versions are required; zero fields of the others take the

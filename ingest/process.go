@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"deckle/catalog"
+	"deckle/origin"
 )
 
 // kindOutput is the kind of the jobs that each make one variant.
@@ -26,6 +27,7 @@ type Job struct {
 type Output struct {
 	Name string
 	Done bool
+	Job  string // in which it is being made, from Ensure
 	Rendered
 	Err error // why it could not be made
 }
@@ -60,22 +62,12 @@ func (s *Service) eager(r catalog.Record, outputs []string) []catalog.Job {
 // whichever node comes to it first. ErrBusy when too many wait already, ErrNoFetch without a Renderer, origin.ErrNotFound,
 // ErrPolicy for too many outputs. When ctx ends while it waits, the job goes on and the error is ctx's.
 func (s *Service) Process(ctx context.Context, id string, outputs []string, wait bool) (Job, error) {
-	switch {
-	case s.config.Renderer == nil:
-		return Job{}, ErrNoFetch
-	case len(outputs) > maxOutputs:
-		return Job{}, fmt.Errorf("%w: at most %d outputs can be asked for", ErrPolicy, maxOutputs)
-	}
-	info, err := s.config.Store.Stat(ctx, id)
+	info, err := s.processable(ctx, id, outputs)
 	if err != nil {
 		return Job{}, err
 	}
-	waiting, _, err := s.config.Catalog.PendingJobs(ctx, kindOutput, s.config.RenderQueue+1)
-	if err != nil {
+	if err := s.queueable(ctx, len(outputs)); err != nil {
 		return Job{}, err
-	}
-	if waiting+len(outputs) > s.config.RenderQueue {
-		return Job{}, fmt.Errorf("%w: %d outputs wait to be rendered", ErrBusy, waiting)
 	}
 	batch, list := outputJobs(id, info.Version, outputs, s.config.Now())
 	job := Job{ID: batch, Source: id, Done: len(outputs) == 0, Outputs: make([]Output, len(outputs))}
@@ -85,19 +77,48 @@ func (s *Service) Process(ctx context.Context, id string, outputs []string, wait
 	if err := s.config.Catalog.Enqueue(ctx, list...); err != nil || !wait || job.Done {
 		return job, err
 	}
-	return s.await(ctx, job)
+	return s.whenDone(ctx, func() (Job, error) { return s.Job(ctx, job.ID) })
+}
+
+// processable returns what the store says of a source of which outputs may be asked for.
+func (s *Service) processable(ctx context.Context, id string, outputs []string) (origin.Info, error) {
+	switch {
+	case s.config.Renderer == nil:
+		return origin.Info{}, ErrNoFetch
+	case len(outputs) > maxOutputs:
+		return origin.Info{}, fmt.Errorf("%w: at most %d outputs can be asked for", ErrPolicy, maxOutputs)
+	}
+	return s.config.Store.Stat(ctx, id)
+}
+
+// queueable tells whether n outputs more may wait.
+func (s *Service) queueable(ctx context.Context, n int) error {
+	waiting, _, err := s.config.Catalog.PendingJobs(ctx, kindOutput, s.config.RenderQueue+1)
+	if err == nil && waiting+n > s.config.RenderQueue {
+		err = fmt.Errorf("%w: %d outputs wait to be rendered", ErrBusy, waiting)
+	}
+	return err
+}
+
+// CheckOutput tells whether an output can be made of any source: transform.ErrNoVariant for what names none, *transform.SpecError
+// for what is out of bounds, transform.ErrFormat for what cannot be written. Without a Renderer nothing is known of outputs.
+func (s *Service) CheckOutput(output string) error {
+	if s.config.Renderer == nil {
+		return nil
+	}
+	return s.config.Renderer.Check(output)
 }
 
 // askEvery is how often a job that is waited for is looked at: another node may be doing it.
 const askEvery = 500 * time.Millisecond
 
-// await returns a job when it is done.
-func (s *Service) await(ctx context.Context, job Job) (Job, error) {
+// whenDone returns a job when it is done; look says how far it is.
+func (s *Service) whenDone(ctx context.Context, look func() (Job, error)) (Job, error) {
 	tick := time.NewTicker(askEvery)
 	defer tick.Stop()
 	for {
 		ended := s.ended.next()
-		now, err := s.Job(ctx, job.ID)
+		now, err := look()
 		if err != nil || now.Done {
 			return now, err
 		}

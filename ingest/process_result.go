@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"deckle/catalog"
 	"deckle/event"
@@ -16,6 +17,7 @@ import (
 type outputResult struct {
 	Rendered
 	Failure *outputFailure `json:",omitempty"`
+	Ended   time.Time      `json:",omitzero"`
 }
 
 // outputFailure is an error as the catalog keeps it.
@@ -95,14 +97,20 @@ func (f *outputFailure) public() string {
 
 // resultOf reads what became of an output.
 func resultOf(state catalog.JobState) (Rendered, error) {
+	made, _, err := endOf(state)
+	return made, err
+}
+
+// endOf is resultOf with the time of the end, zero where it is not known.
+func endOf(state catalog.JobState) (Rendered, time.Time, error) {
 	var result outputResult
 	if err := json.Unmarshal(state.Result, &result); err != nil {
-		return Rendered{}, fmt.Errorf("processing failed: %s", state.Reason)
+		return Rendered{}, time.Time{}, fmt.Errorf("processing failed: %s", state.Reason)
 	}
 	if result.Failure != nil {
-		return Rendered{}, result.Failure.err()
+		return Rendered{}, result.Ended, result.Failure.err()
 	}
-	return result.Rendered, nil
+	return result.Rendered, result.Ended, nil
 }
 
 // tellOutput makes the events of an output that ended, and, with all of its batch, that of the batch.

@@ -22,6 +22,22 @@ type renderer struct {
 	made  []string
 	begun int
 	busy  bool
+	lost  bool // what was made
+}
+
+// Look finds what was made, unless it was lost.
+func (r *renderer) Look(_ context.Context, id, output string) (Rendered, bool, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	there := !r.lost && slices.Contains(r.made, id+" "+output)
+	return Rendered{Format: "webp", Width: 3, Height: 2, Bytes: 9}, there, nil
+}
+
+func (r *renderer) Check(output string) error {
+	if output == "none" {
+		return transform.ErrNoVariant
+	}
+	return nil
 }
 
 func (r *renderer) Render(ctx context.Context, id, output string) (Rendered, error) {

@@ -119,6 +119,7 @@ func (s *Service) output(ctx context.Context, job catalog.Job) error {
 }
 
 func (s *Service) endOutput(ctx context.Context, job catalog.Job, what outputJob, result outputResult, dead bool) error {
+	result.Ended = s.config.Now()
 	text, _ := json.Marshal(result) // strings and numbers: cannot fail
 	end := catalog.JobEnd{Result: text, Dead: dead, Announce: s.tellOutput(job, what, result)}
 	if result.Failure != nil {

@@ -37,7 +37,7 @@ func (p *Proxy) c2cForm(ctx *fasthttp.RequestCtx) (c2cForm, error) {
 	body, err := io.ReadAll(io.LimitReader(requestBody(ctx), maxForm+1))
 	switch {
 	case err != nil:
-		return nil, err
+		return nil, errors.Join(errBadForm, err) // it broke off, or was too slow
 	case len(body) > maxForm:
 		return nil, errLongForm
 	}

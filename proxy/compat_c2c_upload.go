@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"mime"
-	"mime/multipart"
 	"net/http"
 
 	"deckle/ingest"
@@ -83,24 +82,21 @@ func fileOf(contentType string, body io.Reader) (io.Reader, error) {
 	if media != "multipart/form-data" || parameters["boundary"] == "" {
 		return nil, errNoFile
 	}
-	parts := multipart.NewReader(body, parameters["boundary"])
-	for {
-		part, err := parts.NextRawPart()
-		switch {
-		case errors.Is(err, io.EOF):
-			return nil, errNoFile
-		case err != nil:
-			return nil, errors.Join(ingest.ErrAborted, err)
-		case part.FormName() == "file":
-			return &onlyFile{part, parts}, nil
-		}
+	form := newPictureForm(body, parameters["boundary"])
+	part, err := form.next("file")
+	switch {
+	case errors.Is(err, io.EOF), errors.Is(err, errBeside):
+		return nil, errNoFile
+	case err != nil:
+		return nil, errors.Join(ingest.ErrAborted, err)
 	}
+	return &onlyFile{part, form}, nil
 }
 
 // onlyFile is the part that holds the file. It ends well only if no other one follows.
 type onlyFile struct {
-	file  io.Reader
-	parts *multipart.Reader
+	file io.Reader
+	form *pictureForm
 }
 
 func (f *onlyFile) Read(to []byte) (int, error) {
@@ -108,17 +104,11 @@ func (f *onlyFile) Read(to []byte) (int, error) {
 	if !errors.Is(err, io.EOF) {
 		return n, err
 	}
-	for {
-		part, next := f.parts.NextRawPart()
-		switch {
-		case next != nil:
-			f.file = ended{next}
-			return n, next
-		case part.FormName() == "file":
-			f.file = ended{errBadFile}
-			return n, errBadFile
-		}
+	if _, err = f.form.next("file"); err == nil || errors.Is(err, errBeside) {
+		err = errBadFile
 	}
+	f.file = ended{err}
+	return n, err
 }
 
 // ended goes on ending in the same way.

@@ -3,6 +3,7 @@ package proxy
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"sync"
@@ -171,6 +172,7 @@ type connection struct {
 	trusted  bool // peer is a proxy, and not counted
 	counted  netip.Prefix
 	closed   atomic.Bool
+	ended    bool // a read has met the end of what the viewer sends
 
 	began time.Time // when the answer under way began to be written
 	sent  int64     // bytes of it
@@ -179,8 +181,14 @@ type connection struct {
 // Read reads a request; what is written next is another answer.
 func (c *connection) Read(to []byte) (int, error) {
 	c.sent = 0
-	return c.Conn.Read(to)
+	n, err := c.Conn.Read(to)
+	c.ended = c.ended || errors.Is(err, io.EOF)
+	return n, err
 }
+
+// hasEnded tells whether the viewer sends nothing more and a read has met that: nothing is read of a request beyond its end, so that
+// it was met within one.
+func (c *connection) hasEnded() bool { return c.ended }
 
 // Write sends in pieces that have a deadline each, so that an answer is bounded by its progress and not by its length.
 func (c *connection) Write(from []byte) (written int, err error) {

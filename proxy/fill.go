@@ -115,7 +115,7 @@ func (p *Proxy) render(ctx context.Context, key cache.Key, r Request, info origi
 	picture, err := p.Engine.Render(ctx, source, spec)
 	facts.render = time.Since(begin)
 	p.Observe.Render(renderedFormat(spec, picture), facts.render, err)
-	p.witness(key, r.Want, spec, picture, err)
+	p.witness(ctx, r.Want, Rendering{Source: key.Source, Version: info.Version, Spec: spec, Picture: picture, Err: err})
 	if err != nil {
 		err = fmt.Errorf("render %s%s: %w", r.Source, spec, err)
 		p.failures.note(ctx, key, err, time.Now())

@@ -18,7 +18,7 @@ import (
 type Hashes interface {
 	ReceiveHashed(ctx context.Context, upload ingest.HashedUpload) (ingest.Hashed, error)
 	Fetch(ctx context.Context, url string) (io.ReadCloser, error)
-	Process(ctx context.Context, id string, outputs []string, wait bool) (ingest.Job, error)
+	Ensure(ctx context.Context, id string, outputs []string, wait bool) (ingest.Job, error)
 }
 
 // processName is the last segment of a POST that asks for variants of a source.
@@ -72,6 +72,7 @@ type hashedAnswer struct {
 type outputAnswer struct {
 	Name    string `json:"name"`
 	Done    bool   `json:"done"`
+	Job     string `json:"job,omitempty"` // in which it is being made
 	Format  string `json:"format,omitempty"`
 	Height  int    `json:"height,omitempty"` // pixels
 	Width   int    `json:"width,omitempty"`  // pixels
@@ -124,7 +125,7 @@ func (p *Proxy) uploadHashed(ctx *fasthttp.RequestCtx, a *Access, path, namespac
 	return nil
 }
 
-// process makes variants of a source that is there: POST /{ns}/h3/h3/h3/h23/process?outputs=.
+// process makes variants of a source that is there: POST /{ns}/h3/h3/h3/h23/process?outputs=. Asked again it says how far they are.
 func (p *Proxy) process(ctx *fasthttp.RequestCtx, a *Access, path, id string) error {
 	a.Source = id
 	if err := p.admitUpload(ctx, a, path); err != nil {
@@ -175,7 +176,7 @@ func (p *Proxy) outputs(ctx *fasthttp.RequestCtx) (names []string, wait bool, er
 func (p *Proxy) makeOutputs(id string, outputs []string, wait bool) (ingest.Job, error) {
 	within, cancel := context.WithTimeout(context.Background(), p.Timeout)
 	defer cancel()
-	job, err := p.Hashes.Process(within, id, outputs, wait)
+	job, err := p.Hashes.Ensure(within, id, outputs, wait)
 	if err != nil || !p.ImageServer {
 		return job, err
 	}
@@ -192,7 +193,7 @@ func jobAnswers(job ingest.Job) []outputAnswer {
 	list := []outputAnswer{}
 	for _, o := range job.Outputs {
 		said := outputAnswer{
-			Name: o.Name, Done: o.Done, Format: o.Format, Height: o.Height, Width: o.Width, Quality: o.Quality, Bytes: o.Bytes,
+			Name: o.Name, Done: o.Done, Job: o.Job, Format: o.Format, Height: o.Height, Width: o.Width, Quality: o.Quality, Bytes: o.Bytes,
 		}
 		if o.Err != nil {
 			said.Error = problemOf(o.Err).Detail

@@ -20,6 +20,7 @@ type hasher struct {
 	body    string
 	outputs []string
 	wait    bool
+	job     string // in which outputs are being made; empty when they are
 	err     error
 }
 
@@ -34,11 +35,11 @@ func (h *hasher) Fetch(_ context.Context, url string) (io.ReadCloser, error) {
 	return io.NopCloser(strings.NewReader("what lies at " + url)), h.err
 }
 
-func (h *hasher) Process(_ context.Context, id string, outputs []string, wait bool) (ingest.Job, error) {
+func (h *hasher) Ensure(_ context.Context, id string, outputs []string, wait bool) (ingest.Job, error) {
 	h.outputs, h.wait = outputs, wait
-	job := ingest.Job{Source: id}
+	job := ingest.Job{Source: id, Done: h.job == ""}
 	for _, name := range outputs {
-		job.Outputs = append(job.Outputs, ingest.Output{Name: name, Done: true, Err: h.err})
+		job.Outputs = append(job.Outputs, ingest.Output{Name: name, Done: h.job == "", Job: h.job, Err: h.err})
 	}
 	return job, nil
 }
@@ -126,6 +127,60 @@ func TestReadOutput(t *testing.T) {
 	}
 }
 
+// TestProcessAgain: the answer says how far it is, and where it is being made.
+func TestProcessAgain(t *testing.T) {
+	e, h := newNamespaces(t)
+	key := []string{"Authorization", "Bearer " + uploadKeyOfTests}
+	h.job = "j1"
+	if got := e.send("POST", hashed+"/process?outputs=x20.jpg", nil, key...); got.body != `{"done":false,"outputs":[{"name":"x20.jpg","done":false,"job":"j1"}]}`+"\n" {
+		t.Errorf("under way: %q", got.body)
+	}
+	h.job = ""
+	if got := e.send("POST", hashed+"/process?outputs=x20.jpg", nil, key...); got.body != `{"done":true,"outputs":[{"name":"x20.jpg","done":true}]}`+"\n" {
+		t.Errorf("made: %q", got.body)
+	}
+}
+
+// TestLook: what is made is found in a tier, and nothing is rendered for it.
+func TestLook(t *testing.T) {
+	e, _ := newNamespaces(t)
+	e.keep(hashed[1:], cat())
+	look := func(output string, want bool) ingest.Rendered {
+		t.Helper()
+		made, there, err := e.proxy.Look(t.Context(), hashed[1:], output)
+		if err != nil || there != want {
+			t.Errorf("%s: %+v, %v, %v; want %v", output, made, there, err, want)
+		}
+		return made
+	}
+	look("w30-q70.webp", false)
+	if n := e.engine.renders.Load(); n != 0 {
+		t.Errorf("%d renders", n)
+	}
+	made, err := e.proxy.Render(t.Context(), hashed[1:], "w30-q70.webp")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for late := time.Now().Add(10 * time.Second); time.Now().Before(late); time.Sleep(time.Millisecond) { // memory takes it a moment later
+		if _, there, _ := e.proxy.Look(t.Context(), hashed[1:], "w30-q70.webp"); there {
+			break
+		}
+	}
+	if found := look("w30-q70.webp", true); found != made {
+		t.Errorf("found %+v, made %+v", found, made)
+	}
+	look("w31-q70.webp", false)
+	if found := look("full_size.jpg", true); found.Width != 64 || found.Height != 48 {
+		t.Errorf("the source itself: %+v", found)
+	}
+	if _, _, err := e.proxy.Look(t.Context(), "absent", "x20.jpg"); problemOf(err).Status != 404 {
+		t.Errorf("of nothing: %v", err)
+	}
+	if _, there, err := e.proxy.Look(t.Context(), hashed[1:], "cat.jpg"); err == nil || there {
+		t.Errorf("no variant: %v, %v", there, err)
+	}
+}
+
 // TestRender: what is rendered ahead is what a viewer finds.
 func TestRender(t *testing.T) {
 	e, _ := newNamespaces(t)
@@ -148,6 +203,12 @@ func TestRender(t *testing.T) {
 		if _, err := e.proxy.Render(t.Context(), hashed[1:], output); err == nil || problemOf(err).Status != status {
 			t.Errorf("%s: %v, want a %d", output, err, status)
 		}
+		if err := e.proxy.Check(output); err == nil || problemOf(err).Status != status {
+			t.Errorf("%s is checked as %v, want a %d", output, err, status)
+		}
+	}
+	if err := e.proxy.Check("w30-q70.webp"); err != nil {
+		t.Error(err)
 	}
 	if _, err := e.proxy.Render(t.Context(), "absent", "x20.jpg"); problemOf(err).Status != 404 {
 		t.Errorf("of nothing: %v", err)

@@ -185,4 +185,14 @@ func varyByPath(path, query string) string {
 }
 
 // asksWebP tells whether a raw query holds allow_webp=true.
-func asksWebP(query string) bool { return strings.Contains("&"+query+"&", "&allow_webp=true&") }
+func asksWebP(query string) bool { return holds(query, "allow_webp=true") }
+
+// holds tells whether a raw query holds a pair, spelled so.
+func holds(query, pair string) bool {
+	for other := range strings.SplitSeq(query, "&") {
+		if other == pair {
+			return true
+		}
+	}
+	return false
+}

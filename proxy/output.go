@@ -41,20 +41,15 @@ const anyKey = "0000000000_0000000000"
 // Render makes the variant of a source that output names, unless a tier holds it. It is in memory when Render returns, and on
 // its way to the other tiers. Errors are those of a request for its URL.
 func (p *Proxy) Render(ctx context.Context, id, output string) (ingest.Rendered, error) {
-	spec, err := p.ReadOutput(output)
+	spec, err := p.output(output)
 	if err != nil {
 		return ingest.Rendered{}, err
-	}
-	if bounded, changed := p.bound(Request{Spec: spec, Sized: spec.Size() != ""}); changed {
-		return ingest.Rendered{}, &transform.SpecError{Option: "size", Value: bounded.Size(), Hint: p.boundsInfo()}
-	}
-	if !p.Engine.Writes(spec.Format) {
-		return ingest.Rendered{}, transform.ErrFormat
 	}
 	info, err := p.Versions.Stat(ctx, id)
 	if err != nil {
 		return ingest.Rendered{}, err
 	}
+	ctx = context.WithValue(ctx, ordered{}, true)
 	q := asking{read: &reading{request: Request{Source: id, Spec: spec}}}
 	for range 3 { // as for a viewer: the source may change, and turn out to be an animation
 		made, err := p.make(ctx, &q, info)
@@ -70,6 +65,64 @@ func (p *Proxy) Render(ctx context.Context, id, output string) (ingest.Rendered,
 		}
 	}
 	return ingest.Rendered{}, fmt.Errorf("%w: the source changes all the time", origin.ErrUnavailable)
+}
+
+// Look returns what Render would, if a tier holds the variant, or if it is the stored source: nothing is rendered.
+func (p *Proxy) Look(ctx context.Context, id, output string) (ingest.Rendered, bool, error) {
+	spec, err := p.output(output)
+	if err != nil {
+		return ingest.Rendered{}, false, err
+	}
+	info, err := p.Versions.Stat(ctx, id)
+	if err != nil {
+		return ingest.Rendered{}, false, err
+	}
+	n, err := p.name(&asking{read: &reading{request: Request{Source: id, Spec: spec}}}, info)
+	if err != nil {
+		return ingest.Rendered{}, false, err
+	}
+	spec = n.request.Spec
+	if spec.Bare() {
+		if stored, err := p.isStored(ctx, n.request, info); err != nil || stored {
+			made, err := p.asStored(ctx, &n.request, info, err)
+			return made, err == nil, err
+		}
+	}
+	entry, _, err := p.Chain.Lookup(ctx, n.key)
+	if errors.Is(err, cache.ErrMiss) && n.request.losesMotion() { // not every node knows whether the source moves
+		still, key := n.request, n.key
+		still.Moving = true
+		key.Variant = still.variant()
+		entry, _, err = p.Chain.Lookup(ctx, key)
+	}
+	if err != nil {
+		if errors.Is(err, cache.ErrMiss) {
+			err = nil
+		}
+		return ingest.Rendered{}, false, err
+	}
+	return renderedOf(spec, entry), true, nil
+}
+
+// Check returns the error that Render has for an output whatever the source is.
+func (p *Proxy) Check(output string) error {
+	_, err := p.output(output)
+	return err
+}
+
+// output reads the name of a variant that can be made here.
+func (p *Proxy) output(name string) (transform.Spec, error) {
+	spec, err := p.ReadOutput(name)
+	if err != nil {
+		return spec, err
+	}
+	if bounded, changed := p.bound(Request{Spec: spec, Sized: spec.Size() != ""}); changed {
+		return spec, &transform.SpecError{Option: "size", Value: bounded.Size(), Hint: p.boundsInfo()}
+	}
+	if !p.Engine.Writes(spec.Format) {
+		return spec, transform.ErrFormat
+	}
+	return spec, nil
 }
 
 // make makes what q asks for at one version.

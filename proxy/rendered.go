@@ -1,16 +1,19 @@
 package proxy
 
 import (
-	"deckle/cache"
+	"context"
+
 	"deckle/transform"
 )
 
 // Rendering is one variant that was rendered, or could not be.
 type Rendering struct {
-	Source, Version string
+	Source, Version string // Version is the source's own
 	Spec            transform.Spec
 	Picture         *transform.Picture // nil when it failed; only read, and not kept
 	Err             error
+	// Ordered says that Proxy.Render made it, whose caller learns of it by itself, and by another name.
+	Ordered bool
 }
 
 // Witness is an Observer that is also told which variants are rendered. Rendered is called like the Observer's methods.
@@ -19,8 +22,12 @@ type Witness interface {
 }
 
 // witness tells an observer that wants to know. What is rendered to describe a source is no variant.
-func (p *Proxy) witness(key cache.Key, want Want, spec transform.Spec, picture *transform.Picture, err error) {
+func (p *Proxy) witness(ctx context.Context, want Want, r Rendering) {
 	if w, ok := p.Observe.(Witness); ok && want == WantPicture {
-		w.Rendered(Rendering{Source: key.Source, Version: key.Version, Spec: spec, Picture: picture, Err: err})
+		r.Ordered = ctx.Value(ordered{}) != nil
+		w.Rendered(r)
 	}
 }
+
+// ordered marks the context of what Render makes.
+type ordered struct{}

@@ -52,7 +52,7 @@ func ParseRequest(path, query string, rules Rules) (Request, error) {
 	if err != nil {
 		return Request{}, err
 	}
-	passOver := func(name string) bool { return r.passOver(name, query, &rules) }
+	passOver := func(name string) bool { return r.passOver(name, &rules) }
 	if err := rules.check(spec, query, passOver); err != nil {
 		return Request{}, err
 	}
@@ -66,6 +66,7 @@ func ParseRequest(path, query string, rules Rules) (Request, error) {
 			return Request{}, err
 		}
 	}
+	r.WebPOnly, r.Bytes = asksWebP(query), holds(query, "proxy=true") // once: a query may name them hundreds of times
 	if r.Spec, err = transform.ParseQuery(spec, query, passOver); err != nil {
 		return Request{}, err
 	}
@@ -144,13 +145,8 @@ func (r *Request) takeOwn(query string) (rest, preset string, err error) {
 }
 
 // passOver takes the options that do not belong to a Spec: compatibility flags and what is ignored by configuration.
-func (r *Request) passOver(name, query string, rules *Rules) bool {
-	switch name {
-	case "allow_webp":
-		r.WebPOnly = asksWebP(query)
-		return true
-	case "proxy":
-		r.Bytes = strings.Contains("&"+query+"&", "&proxy=true&")
+func (r *Request) passOver(name string, rules *Rules) bool {
+	if name == "allow_webp" || name == "proxy" {
 		return true
 	}
 	ignored, versioned := rules.ignores(name)

@@ -152,6 +152,26 @@ func TestParseRequestRefuses(t *testing.T) {
 	}
 }
 
+// TestManyFlags: an option that is passed over costs the same however often a query names it, so that what a query costs grows
+// with its length and not with the square of it.
+func TestManyFlags(t *testing.T) {
+	for _, flag := range []string{"proxy=a", "allow_webp"} {
+		query := strings.TrimSuffix(strings.Repeat(flag+"&", 1000), "&")
+		allocations := testing.AllocsPerRun(3, func() {
+			if r, err := ParseRequest("/cat.jpg", query, defaultRules); err != nil || r.Bytes || r.WebPOnly {
+				t.Errorf("%+v, %v", r, err)
+			}
+		})
+		if allocations > 100 {
+			t.Errorf("%s a thousand times: %v allocations", flag, allocations)
+		}
+	}
+	r, err := ParseRequest("/cat.jpg", "proxy&proxy=true&allow_webp=true&proxy=0&allow_webp", defaultRules)
+	if err != nil || !r.Bytes || !r.WebPOnly {
+		t.Errorf("%+v, %v", r, err)
+	}
+}
+
 // FuzzParseRequest holds that whatever is accepted names a source within the grammar, and that the canonical URL reads the
 // same again.
 func FuzzParseRequest(f *testing.F) {

@@ -29,6 +29,11 @@ const statusClientGone = 499
 
 // statuses is the one table from error to answer. The first row that matches counts.
 var statuses = []statusRow{
+	// What a client named by a URL fails as that, and not as what our own store would have failed as.
+	{err: ingest.ErrSourceMissing, status: 404, detail: "There is nothing at the source URL."},
+	{err: ingest.ErrSourceFailed, status: 502, detail: "The source URL could not be fetched: its host cannot be reached, answers with an error, or breaks off."},
+	{err: origin.ErrTooLarge, status: 413, detail: "The source has more bytes than are accepted."},
+	{err: ingest.ErrSourceSlow, status: 504, detail: "The source URL could not be fetched in time."},
 	{err: transform.ErrNoExtension, status: 404, detail: "A picture's URL ends in an extension, as in /cat.jpg or /cat_300_200.webp."},
 	{err: transform.ErrNoVariant, status: 404, detail: "A variant is named as in 300x200.jpg, x200.webp, w300-q70.jpg, full_size.png or c0.100_0.000_0.900_1.000.jpg."},
 	{err: origin.ErrBadID, status: 404, own: true, detail: "The id is outside the grammar."},
@@ -64,7 +69,6 @@ var statuses = []statusRow{
 	{err: errStrain, status: 503, detail: "The server is short of memory and renders nothing new. Try again in a moment."},
 	{err: errClientBudget, status: 429, detail: "Too many new pictures were asked for from this address. Those that were rendered before are served still."},
 	{err: errSourceBudget, status: 429, detail: "Too many new sizes of this picture were asked for. Those that were rendered before are served still."},
-	{err: origin.ErrTooLarge, status: 413, detail: "The source has more bytes than are accepted."},
 	{err: origin.ErrForbidden, status: 502, detail: "The source's address may not be connected to."},
 	{err: origin.ErrFull, status: 507, detail: "The store of originals has no room left."},
 	{err: origin.ErrUnavailable, status: 503, detail: "The store of originals cannot be reached. Try again in a moment."},

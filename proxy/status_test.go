@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"strings"
 	"testing"
 
+	"deckle/ingest"
 	"deckle/origin"
 	"deckle/transform"
 )
@@ -74,6 +76,11 @@ func TestStatusOf(t *testing.T) {
 		{secret, 500, "The server's log says what."},
 		{fmt.Errorf("stat: %w: %w", origin.ErrUnavailable, secret), 503, "cannot be reached"},
 		{fmt.Errorf("stat: %w", origin.ErrNotFound), 404, "no picture"},
+		{fmt.Errorf("%w: %w: status 501", ingest.ErrSourceFailed, origin.ErrUnavailable), 502, "The source URL could not be fetched"},
+		{fmt.Errorf("%w: %w", ingest.ErrAborted, fmt.Errorf("%w: %w", ingest.ErrSourceFailed, origin.ErrUnavailable)), 502, "The source URL could not be fetched"},
+		{fmt.Errorf("%w: %w", ingest.ErrSourceSlow, context.DeadlineExceeded), 504, "The source URL could not be fetched"},
+		{fmt.Errorf("%w: %w", ingest.ErrSourceMissing, origin.ErrNotFound), 404, "nothing at the source URL"},
+		{fmt.Errorf("%w: %w: the limit is 9 bytes", ingest.ErrAborted, origin.ErrTooLarge), 413, "more bytes"},
 		{fmt.Errorf("%w: the source is 9x9 pixels", transform.ErrLimit), 413, "The source is 9x9 pixels."},
 		{fmt.Errorf("render: %w", transform.ErrMalformed), 422, "broken"},
 		{&transform.SpecError{Option: "fit", Value: "corp", Hint: "did you mean crop?"}, 400, "did you mean crop?"},

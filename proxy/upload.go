@@ -1,13 +1,12 @@
 package proxy
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"mime"
-	"mime/multipart"
 	"strconv"
 	"time"
 
@@ -118,26 +117,16 @@ func (p *Proxy) receive(ctx *fasthttp.RequestCtx, a *Access, path string) (inges
 
 // uploadBody finds the picture in the request without reading ahead of it.
 func uploadBody(ctx *fasthttp.RequestCtx) (io.Reader, error) {
-	var body io.Reader = bytes.NewReader(nil)
-	if stream := ctx.RequestBodyStream(); stream != nil {
-		body = Incoming(stream, ctx.Conn())
-	} else if raw := ctx.Request.Body(); len(raw) > 0 {
-		body = bytes.NewReader(raw)
-	}
+	body := requestBody(ctx)
 	media, parameters, _ := mime.ParseMediaType(string(ctx.Request.Header.ContentType()))
 	if media != "multipart/form-data" {
 		return body, nil // the body itself is the picture; its type is told by its bytes
 	}
-	parts := multipart.NewReader(body, parameters["boundary"])
-	for {
-		part, err := parts.NextRawPart()
-		if err != nil {
-			return nil, fmt.Errorf("%w: %w", ingest.ErrNoImage, err)
-		}
-		if part.FormName() == "image" {
-			return part, nil
-		}
+	part, err := newPictureForm(body, parameters["boundary"]).next("image")
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ingest.ErrNoImage, err)
 	}
+	return part, nil
 }
 
 // A body that is still coming after slowGrace must have come at minRate or faster, bytes per second (TRUST.md threat 14).
@@ -149,8 +138,8 @@ const (
 // errSlow ends an upload that keeps a connection without using it.
 var errSlow = fmt.Errorf("proxy: the upload is slower than %d bytes per second", minRate)
 
-// Incoming returns what reads a request's body as that of an upload to the edge is read: each piece has a deadline of its own, and
-// the whole must keep a least rate.
+// Incoming returns what reads a request's body as that of an upload to the edge is read: each piece has a deadline of its own, the
+// whole must keep a least rate, and it ends as its request says, not with its connection.
 func Incoming(body io.Reader, conn Deadliner) io.Reader {
 	return &incoming{body: body, conn: conn}
 }
@@ -177,6 +166,10 @@ func (b *incoming) Read(to []byte) (int, error) {
 	_ = b.conn.SetReadDeadline(time.Now().Add(pieceTimeout)) // a closed connection shows at the read
 	n, err := b.body.Read(to)
 	b.total += int64(n)
+	// fasthttp takes the end of a connection for that of a body, whatever length was announced, and between two chunks.
+	if c, ok := b.conn.(interface{ hasEnded() bool }); ok && errors.Is(err, io.EOF) && c.hasEnded() {
+		err = io.ErrUnexpectedEOF
+	}
 	return n, err
 }
 

@@ -1,12 +1,14 @@
 package proxy
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
 	"io"
 	"mime/multipart"
 	"net"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -133,6 +135,111 @@ func TestUploadRefused(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestUploadBrokenOff: an upload whose connection ends before its body does is never taken for a whole one, however it is framed.
+func TestUploadBrokenOff(t *testing.T) {
+	e := newEdge(t)
+	e.uploads.err = ingest.ErrExists // of a body that was read to its end
+	piece := strings.Repeat("x", 100<<10)
+	for name, sent := range map[string]string{
+		"within a length":    "Content-Length: 204800\r\n\r\n" + piece,
+		"between two chunks": "Transfer-Encoding: chunked\r\n\r\n19000\r\n" + piece + "\r\n",
+		"within a chunk":     "Transfer-Encoding: chunked\r\n\r\n20000\r\n" + piece,
+		"before its trailer": "Transfer-Encoding: chunked\r\n\r\n19000\r\n" + piece + "\r\n0",
+	} {
+		if got := e.half(t, "PUT /cat HTTP/1.1\r\nHost: x\r\n"+sent); got == 403 || got < 400 {
+			t.Errorf("%s: answered %d, as if the body were whole", name, got)
+		}
+	}
+	for name, sent := range map[string]string{
+		"a length": "Content-Length: 102400\r\n\r\n" + piece,
+		"chunks":   "Transfer-Encoding: chunked\r\n\r\n19000\r\n" + piece + "\r\n0\r\n\r\n",
+	} {
+		if got := e.half(t, "PUT /cat HTTP/1.1\r\nHost: x\r\n"+sent); got != 403 {
+			t.Errorf("%s, and then no more: answered %d", name, got)
+		}
+	}
+}
+
+// half sends raw bytes, then ends its half of the connection, and returns the status of the answer.
+func (e *edge) half(t *testing.T, sent string) int {
+	t.Helper()
+	c, err := net.Dial("tcp", strings.TrimPrefix(e.url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = c.Close() }()
+	_, err = io.WriteString(c, sent)
+	if err := errors.Join(err, c.(*net.TCPConn).CloseWrite(), c.SetReadDeadline(time.Now().Add(20*time.Second))); err != nil {
+		t.Fatal(err)
+	}
+	answer, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return answer.StatusCode
+}
+
+// TestUploadBeside: of a form's other parts and of the headers of its parts a bounded number of bytes is read, whoever sends it.
+func TestUploadBeside(t *testing.T) {
+	part := "--B\r\nContent-Disposition: form-data; name=\"other\"\r\n"
+	picture := "--B\r\nContent-Disposition: form-data; name=\"image\"\r\n\r\n" + strings.Repeat("x", 3*maxBeside)
+	for name, test := range map[string]struct {
+		unit string
+		ok   bool
+	}{
+		"parts": {part + "\r\n\r\n", false}, "a part": {"x", false}, "a header": {"X", false}, "a few parts": {"", true},
+	} {
+		begin := map[string]string{"a part": part + "\r\n", "a header": "--B\r\nX: ", "a few parts": strings.Repeat(part+"\r\n\r\n", 20) + picture}[name]
+		endless := &metered{from: io.MultiReader(strings.NewReader(begin), &repeated{unit: test.unit})}
+		found, err := newPictureForm(endless, "B").next("image")
+		if (err == nil) != test.ok || !test.ok && !errors.Is(err, errBeside) || endless.n > maxBeside+16<<10 {
+			t.Errorf("%s: %v after %d bytes", name, err, endless.n)
+		}
+		if found == nil {
+			continue
+		}
+		if n, _ := io.CopyN(io.Discard, found, 2*maxBeside); n != 2*maxBeside {
+			t.Errorf("%s: %d bytes of the picture", name, n)
+		}
+	}
+	if file, err := fileOf("multipart/form-data; boundary=B", io.MultiReader(
+		strings.NewReader(strings.Replace(picture, "image", "file", 1)+"\r\n"), &repeated{unit: part + "\r\n\r\n"})); err != nil {
+		t.Error(err)
+	} else if _, err := io.Copy(io.Discard, file); !errors.Is(err, errBadFile) {
+		t.Errorf("parts without end behind the file: %v", err)
+	}
+}
+
+// metered counts what is read.
+type metered struct {
+	from io.Reader
+	n    int64
+}
+
+func (c *metered) Read(to []byte) (int, error) {
+	n, err := c.from.Read(to)
+	c.n += int64(n)
+	return n, err
+}
+
+// repeated is its unit without end; nothing when that is empty.
+type repeated struct {
+	unit string
+	left string
+}
+
+func (r *repeated) Read(to []byte) (int, error) {
+	if r.unit == "" {
+		return 0, io.EOF
+	}
+	if r.left == "" {
+		r.left = r.unit
+	}
+	n := copy(to, r.left)
+	r.left = r.left[n:]
+	return n, nil
 }
 
 // TestUploadTooSlow: a body that drips is given up, by the clock of the reader and not of the test.

@@ -26,6 +26,7 @@ func split(query string) (p params, rest string) {
 		return p, query
 	}
 	var kept []string
+	given := map[*string]bool{}
 	for pair := range strings.SplitSeq(query, "&") {
 		name, raw, _ := strings.Cut(pair, "=")
 		to := p.field(name)
@@ -34,10 +35,10 @@ func split(query string) (p params, rest string) {
 			continue
 		}
 		value, err := url.QueryUnescape(raw)
-		if err != nil || *to != "" {
+		if err != nil || given[to] {
 			p.broken = true
 		}
-		*to = value
+		*to, given[to] = value, true
 	}
 	return p, strings.Join(kept, "&")
 }

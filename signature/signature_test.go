@@ -67,6 +67,7 @@ func TestCheckOrder(t *testing.T) {
 		{"twice", good + "&X-Signature=x", ErrMissing},
 		{"twice in other letters", good + "&x-signature=x", ErrMissing},
 		{"path twice", good + "&X-Path=/cat.jpg&X-Path=/", ErrMissing},
+		{"twice, empty at first", "X-Path=&X-Signature=&" + good + "&X-Path=/cat.jpg", ErrMissing},
 		{"bad encoding", "X-Expires=%zz&X-Signature=x", ErrMissing},
 		{"no number", "X-Expires=soon&X-Signature=x&X-Path=/dog", ErrExpires},
 		{"a fraction", "X-Expires=1800000060.5&X-Signature=x&X-Path=/dog", ErrExpires},

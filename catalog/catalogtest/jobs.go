@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -17,6 +19,7 @@ func RunJobs(t *testing.T, open func(t *testing.T) *catalog.Catalog) {
 	t.Run("leases", func(t *testing.T) { testJobLeases(t, open(t)) })
 	t.Run("dead", func(t *testing.T) { testDeadJobs(t, open(t)) })
 	t.Run("batches", func(t *testing.T) { testBatches(t, open(t)) })
+	t.Run("of a subject", func(t *testing.T) { testJobsOf(t, open(t)) })
 	t.Run("with a change", func(t *testing.T) { testJobsOfChange(t, open(t)) })
 	t.Run("many workers", func(t *testing.T) { testManyWorkers(t, open(t)) })
 	t.Run("sweep", func(t *testing.T) { testSweepJobs(t, open(t)) })
@@ -221,6 +224,57 @@ func testBatches(t *testing.T, c *catalog.Catalog) {
 	for _, name := range []string{"none", ""} {
 		_, err = c.BatchJobs(ctx, name)
 		wants(t, "no batch", err, catalog.ErrNotFound)
+	}
+}
+
+// testJobsOf: what waits comes first, and what lacks is found out and put in at one time.
+func testJobsOf(t *testing.T, c *catalog.Catalog) {
+	ctx := t.Context()
+	named := func(subject, version, payload, batch string) catalog.Job {
+		j := job(subject, payload)
+		j.Version, j.Batch = version, batch
+		return j
+	}
+	must(t, c.Enqueue(ctx, named("cat", "v1", "a", "one"), named("cat", "v1", "b", "one"), named("cat", "v2", "a", "two"), named("dog", "v1", "a", "two")))
+	for _, j := range leased(t, c, "me", 0, 10) {
+		if string(j.Payload) == "a" && j.Version == "v1" {
+			must(t, c.EndJob(ctx, j, catalog.JobEnd{Result: []byte("made")}))
+		}
+	}
+	want := []string{"b one due", "a one done made"}
+	of := func(list []catalog.JobState) (said []string) {
+		for _, s := range list {
+			said = append(said, strings.TrimSpace(fmt.Sprintf("%s %s %s %s", s.Payload, s.Batch, s.State, s.Result)))
+		}
+		return said
+	}
+	list, err := c.JobsOf(ctx, "work", "cat", "v1", 10)
+	if must(t, err); !slices.Equal(of(list), want) {
+		t.Errorf("jobs of cat: %q, want %q", of(list), want)
+	}
+	if list, err = c.JobsOf(ctx, "work", "cat", "v1", 1); err != nil || !slices.Equal(of(list), want[:1]) {
+		t.Errorf("one of them: %q, %v", of(list), err)
+	}
+	if list, err = c.JobsOf(ctx, "other", "cat", "v1", 10); err != nil || len(list) > 0 {
+		t.Errorf("of another kind: %q, %v", of(list), err)
+	}
+	woken := 0
+	c.OnEnqueue(func(string) { woken++ })
+	lack := func(list ...catalog.Job) func([]catalog.JobState) []catalog.Job {
+		return func(there []catalog.JobState) []catalog.Job {
+			if !slices.Equal(of(there)[:2], want) {
+				t.Errorf("told of %q, want %q", of(there), want)
+			}
+			return list
+		}
+	}
+	must(t, c.EnqueueLacking(ctx, "work", "cat", "v1", 10, lack()))
+	if woken != 0 {
+		t.Error("told of no jobs")
+	}
+	must(t, c.EnqueueLacking(ctx, "work", "cat", "v1", 10, lack(named("cat", "v1", "c", "three"))))
+	if list, err = c.JobsOf(ctx, "work", "cat", "v1", 10); err != nil || len(list) != 3 || woken != 1 {
+		t.Errorf("%q, %v, told %d times", of(list), err, woken)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -236,6 +237,24 @@ func TestWebhookBodies(t *testing.T) {
 			t.Errorf("event %+v", e)
 		}
 	}
+	version := h.taken[0].Data.Version
+	d.operate("POST", "/process", `{"id": "cat", "outputs": ["x25.png", "w20-q40.webp"], "wait": true}`, 200)
+	d.mustGet("/cat_21_21.png") // nothing of the outputs comes behind it
+	var told []string
+	eventually(t, 10*time.Second, "the event of a render behind the outputs", func() bool {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		told = nil
+		for _, e := range h.taken[3:] {
+			told = append(told, strings.TrimSuffix(e.Event+" "+e.Data.Filename+" "+e.Data.Version, " "+version))
+		}
+		return slices.Contains(told, "image.processed cat_21_21.png") || len(told) > 9
+	})
+	slices.Sort(told)
+	want := []string{"image.processed cat_21_21.png", "image.processed w20-q40.webp", "image.processed x25.png"}
+	if diff := cmp.Diff(want, told); diff != "" {
+		t.Errorf("events of outputs, each with the source's version (-want +got):\n%s", diff)
+	}
 	if n := other.tries(); n != 0 {
 		t.Errorf("%d tries to tell of what was not asked for", n)
 	}
@@ -370,6 +389,7 @@ func TestNotices(t *testing.T) {
 		"busy":               {true, true, fails(transform.ErrBusy), 0},
 		"nobody waits":       {true, true, fails(context.Canceled), 0},
 		"out of time":        {true, true, fails(context.DeadlineExceeded), 1},
+		"ordered":            {true, true, proxy.Rendering{Source: "cat", Err: transform.ErrMalformed, Ordered: true}, 0},
 		"a fault of our own": {true, true, fails(errors.New("open /srv/secret")), 1},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -30,6 +30,7 @@ type processed struct {
 	Done        bool
 	Outputs     []struct {
 		Name, Format, Error string
+		Job                 string
 		Done                bool
 		Width, Height       int
 		Quality             int
@@ -84,10 +85,19 @@ func TestNamespace(t *testing.T) {
 			if len(said.Outputs) != 1 || said.Outputs[0].Name != "x31.png" {
 				t.Errorf("process: %+v", said)
 			}
+			if job := said.Outputs[0].Job; !said.Done && job != "" { // it may be made already
+				d.operate("GET", "/jobs/"+job, "", 200)
+			}
+			d.operate("GET", "/jobs/nope", "", 404)
 			eventually(t, 20*time.Second, "an output in the background", func() bool {
-				return read(t, post(img+"/process?outputs=x31.png&wait=true")).Done
+				return read(t, post(img+"/process?outputs=x31.png")).Done
 			})
 			d.mustGet(img+"/x31.png", "memory")
+			renders = d.metric("deckle_renders_total")
+			said = read(t, post(img+"/process?outputs=x31.png,x20.webp"))
+			if !said.Done || said.Outputs[0].Width != 31 || said.Outputs[0].Job != "" || said.Outputs[1].Width != 20 || d.metric("deckle_renders_total") != renders {
+				t.Errorf("asked again: %+v", said)
+			}
 			if got := read(t, post("/more")); got.Hash != said.Hash && got.Hash != fmt.Sprintf("%x", md5.Sum(photo)) {
 				t.Errorf("in another namespace: %+v", got)
 			}
@@ -133,6 +143,13 @@ func TestNamespaceSources(t *testing.T) {
 			http.Redirect(w, r, "/photo.jpg", http.StatusFound)
 		case "/inside":
 			http.Redirect(w, r, "http://169.254.169.254/latest/meta-data", http.StatusFound)
+		case "/broken":
+			http.Error(w, "no", http.StatusNotImplemented)
+		case "/failing":
+			http.Error(w, "no", http.StatusServiceUnavailable)
+		case "/short":
+			w.Header().Set("Content-Length", "100000")
+			_, _ = w.Write(photo[:100])
 		case "/text":
 			_, _ = w.Write([]byte("hello"))
 		default:
@@ -144,9 +161,23 @@ func TestNamespaceSources(t *testing.T) {
 	open := start(t, "--data", t.TempDir(), "--namespaces", "web", "--open-uploads", "--allow-upstream", "127.0.0.0/8", "--source-ports", port)
 	shut := start(t, "--data", t.TempDir(), "--namespaces", "web", "--open-uploads", "--source-ports", port)
 	fetch := func(d *daemon, source string) reply { return request("POST", d.edge+"/web?source="+source, nil) }
-	for path, want := range map[string]int{"/photo.jpg": 200, "/away": 200, "/inside": 502, "/text": 415, "/nothing": 404} {
-		if got := fetch(open, upstream.URL+path); got.status != want {
-			t.Errorf("%s: %d %s, want %d", path, got.status, got.body, want)
+	refused := "http://127.0.0.1:" + freePort(t)
+	nobody := start(t, "--data", t.TempDir(), "--namespaces", "web", "--open-uploads", "--allow-upstream", "127.0.0.0/8", "--source-ports", refused[strings.LastIndexByte(refused, ':')+1:])
+	for _, test := range []struct {
+		d      *daemon
+		url    string
+		status int
+		says   string
+	}{
+		{open, upstream.URL + "/photo.jpg", 200, ""}, {open, upstream.URL + "/away", 200, ""},
+		{open, upstream.URL + "/inside", 502, "may not be connected to"}, {open, upstream.URL + "/text", 415, ""},
+		{open, upstream.URL + "/nothing", 404, "nothing at the source URL"},
+		{open, upstream.URL + "/broken", 502, "The source URL could not be fetched"}, {open, upstream.URL + "/failing", 502, "The source URL could not be fetched"},
+		{open, upstream.URL + "/short", 502, "The source URL could not be fetched"}, {nobody, refused + "/photo.jpg", 502, "The source URL could not be fetched"},
+	} {
+		got := fetch(test.d, test.url)
+		if got.status != test.status || !bytes.Contains(got.body, []byte(test.says)) || bytes.Contains(got.body, []byte("127.0.0.1")) {
+			t.Errorf("%s: %d %s, want %d with %q", test.url, got.status, got.body, test.status, test.says)
 		}
 	}
 	for _, source := range []string{upstream.URL + "/photo.jpg", "file:///etc/passwd", "http://user:pw@127.0.0.1/", "notaurl", "http:///x.jpg"} {

@@ -60,8 +60,11 @@ func (n *node) openNotices(records *catalog.Catalog) *notices {
 	return s
 }
 
-// Rendered puts an event in the queue, unless it is full.
+// Rendered puts an event in the queue, unless it is full. Of an output that was ordered the job tells, by the name that was asked for.
 func (s *notices) Rendered(r proxy.Rendering) {
+	if r.Ordered {
+		return
+	}
 	v := event.Variant{
 		Filename: r.Source[strings.LastIndexByte(r.Source, '/')+1:] + r.Spec.String(),
 		Format:   r.Spec.Format.String(), Quality: r.Spec.Quality, Source: r.Source, Version: r.Version,
