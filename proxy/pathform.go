@@ -125,7 +125,12 @@ func boundedPath(r *Request, bounded transform.Spec, path string) string {
 	if r.ByPath {
 		return inPathForm(path, bounded)
 	}
-	return "/" + encodeID(r.Source) + bounded.Size() + path[strings.LastIndexByte(path, '.'):]
+	return "/" + encodeID(r.Source) + bounded.Size() + path[extensionAt(path):]
+}
+
+// extensionAt returns where in a path as it was sent, which names a picture, its extension begins with a dot, percent-encoded or not.
+func extensionAt(path string) int {
+	return max(strings.LastIndexByte(path, '.'), strings.LastIndex(path, "%2e"), strings.LastIndex(path, "%2E"))
 }
 
 // factsName asks in path form for facts.

@@ -58,7 +58,7 @@ func explicitURL(q *asking, spec transform.Spec) string {
 			kept = append(kept, pair)
 		}
 	}
-	location := path[:strings.LastIndexByte(path, '.')+1] + spec.Format.Ext()
+	location := path[:extensionAt(path)] + "." + spec.Format.Ext()
 	if len(kept) > 0 {
 		location += "?" + strings.Join(kept, "&")
 	}

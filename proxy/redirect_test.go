@@ -44,3 +44,24 @@ func TestRedirectToCopy(t *testing.T) {
 	e.proxy.AutoRedirect = true
 	e.do("GET", "/cat_30_20.auto", "Accept", "image/webp").want(t, 302, "Location", "/cat_30_20.webp")
 }
+
+// TestRedirectEncodedDot: a dot before the extension that is percent-encoded is a dot to every redirect, and none before it is taken
+// for it.
+func TestRedirectEncodedDot(t *testing.T) {
+	e := newEdge(t)
+	e.keep("cat", cat())
+	e.keep("a.b/cat", cat())
+	e.proxy.AutoRedirect = true
+	for target, want := range map[string]string{
+		"/cat_9999_10%2epng?v=1":   "/cat_4096_10%2epng?v=1",
+		"/a.b/cat_9999_10%2Epng":   "/a.b/cat_4096_10%2Epng",
+		"/a%2eb/cat_9999_10.%70ng": "/a.b/cat_4096_10.%70ng",
+		"/cat_30_20%2eauto":        "/cat_30_20.webp",
+		"/a.b/cat%2Eauto?v=1":      "/a.b/cat.webp?v=1",
+		"/a%2eb/cat.%61uto":        "/a%2eb/cat.webp",
+	} {
+		if got := e.do("GET", target, "Accept", "image/webp"); got.Header.Get("Location") != want {
+			t.Errorf("%s: %d, to %q, want %q", target, got.StatusCode, got.Header.Get("Location"), want)
+		}
+	}
+}
