@@ -21,6 +21,7 @@ const (
 	maxFields     = 256
 	maxFieldBytes = 128 << 10 // of all together
 	maxFieldName  = 256       // bytes
+	partBytes     = 64        // that a part counts for at least: its header is kept for a while
 	maxNesting    = 16        // of a field's name
 )
 
@@ -120,6 +121,9 @@ func (u *imageUpload) next() (*multipart.Part, error) {
 		if name == "image" {
 			return part, nil
 		}
+		if u.size += headerBytes(part); u.size > maxFieldBytes {
+			return nil, fieldProblem("body", "the fields of an upload are too many or too large")
+		}
 		if part.FileName() != "" {
 			return nil, fieldProblem(bounded(name), "a picture is sent as the part image, and no other file with it")
 		}
@@ -131,6 +135,17 @@ func (u *imageUpload) next() (*multipart.Part, error) {
 			return nil, err
 		}
 	}
+}
+
+// headerBytes is what a part counts for beside its name and value.
+func headerBytes(part *multipart.Part) int {
+	n := partBytes
+	for name, values := range part.Header {
+		for _, value := range values {
+			n += len(name) + len(value)
+		}
+	}
+	return n
 }
 
 // Read gives the picture.
