@@ -105,12 +105,9 @@ func (a *Admin) grant(ctx context.Context, asked *struct{ Body grantsRequest }) 
 	const operation = "grants"
 	requests := make([]ingest.GrantRequest, len(asked.Body.Grants))
 	for i, g := range asked.Body.Grants {
-		policy, wrong := g.Policy.policy()
-		if wrong == nil {
-			wrong = a.checkOutputs(a.Bulk, policy.Outputs)
-		}
+		policy, wrong := a.policyOf(&g.Policy)
 		if wrong != nil {
-			wrong.Field = field("grants", i, "policy."+wrong.Field)
+			wrong.Field = field("grants", i, wrong.Field)
 			return nil, wrong
 		}
 		policy.Replace = g.Replace
@@ -133,6 +130,18 @@ func (a *Admin) grant(ctx context.Context, asked *struct{ Body grantsRequest }) 
 		return nil, body.Grants[0].Problem
 	}
 	return settle(all, body), nil
+}
+
+// policyOf reads the policy of a request, whose outputs have to be such as can be made.
+func (a *Admin) policyOf(asked *policyRequest) (ingest.Policy, *problem) {
+	policy, wrong := asked.policy()
+	if wrong == nil {
+		wrong = a.checkOutputs(a.Bulk, policy.Outputs)
+	}
+	if wrong != nil {
+		wrong.Field = "policy." + wrong.Field
+	}
+	return policy, wrong
 }
 
 // policy reads the request; wrong names a member of it.

@@ -35,12 +35,8 @@ type uploadAnswer struct {
 
 // allowUploads answers POST /images/uploads.
 func (a *Admin) allowUploads(ctx context.Context, asked *struct{ Body uploadsRequest }) (*said[uploadsAnswer], error) {
-	policy, wrong := asked.Body.Policy.policy()
-	if wrong == nil {
-		wrong = a.checkOutputs(a.Bulk, policy.Outputs)
-	}
+	policy, wrong := a.policyOf(&asked.Body.Policy)
 	if wrong != nil {
-		wrong.Field = "policy." + wrong.Field
 		return nil, wrong
 	}
 	policy.Later, policy.Owner = true, asked.Body.Owner
